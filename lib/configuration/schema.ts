@@ -1,0 +1,68 @@
+import type { Dispatcher } from 'undici'
+import * as v from 'valibot'
+import type { AzureAdOptions } from './app-options.ts'
+import { isDispatcher, type DownstreamApiOptions } from './api-options.ts'
+import { ConfigurationError } from '../errors.ts'
+import { isSection } from './own-entries.ts'
+import { readOptions } from './read-options.ts'
+import { milliseconds, nonEmpty } from './value-schemas.ts'
+
+export type { AzureAdOptions, ClientCredentialOptions } from './app-options.ts'
+export type { AcquireTokenOptions, DownstreamApiOptions, ManagedIdentityOptions } from './api-options.ts'
+
+const described = <const T extends v.GenericSchema>(schema: T, description: string) => v.pipe(schema, v.description(description))
+const dispatcher = v.custom<Dispatcher>(isDispatcher, 'expected an undici Dispatcher')
+const section = v.custom<object>(isSection, 'expected an object')
+
+/** Options of the plugin. */
+export const identityWebOptions = v.partial(v.strictObject({
+  /** The configuration: an object with the sections. Default: `fastify.config`. */
+  config: described(section, 'The configuration: an object with the sections. Default: `fastify.config`.'),
+  /** Reads `appsettings.json` of the working directory, or of this path. Default: false. */
+  appSettings: described(v.union([v.boolean(), nonEmpty], 'expected true, false or a path'), 'Reads `appsettings.json` of the working directory (`true`) or of this path.'),
+  /** The app section: its name, or its options. Default: 'AzureAd'. */
+  azureAd: described(v.custom<string | AzureAdOptions>(value => typeof value === 'string' ? value !== '' : isSection(value), 'expected the name of a section, or its options'), 'The app section: its name, or its options. Default: `AzureAd`.'),
+  /** The downstream APIs: names of sections, or a service name for each section or its options. Default: those under `DownstreamApis`, and every section with a `BaseUrl`. */
+  downstreamApis: described(v.custom<readonly string[] | Readonly<Record<string, string | DownstreamApiOptions>>>(isApiList, 'expected a list of section names, or an object with a section name or options for each service name'), 'The downstream APIs: names of sections, or for each service name a section or its options. Default: those under `DownstreamApis`, and every section with a `BaseUrl`.'),
+  /** The cache of tokens. */
+  tokenCache: described(v.partial(v.strictObject({
+    /** How many tokens are kept at most. Default: 10 000. */
+    maxEntries: described(v.pipe(v.number(), v.integer('expected a whole number'), v.minValue(1, 'expected at least 1')), 'How many tokens are kept at most. Default: 10 000.')
+  })), 'The cache of tokens: `maxEntries`, how many are kept at most. Default: 10 000.'),
+  /** Milliseconds that one acquisition may take. Default: 10 000. */
+  tokenTimeout: described(milliseconds, 'Milliseconds that one acquisition may take. Default: 10 000.'),
+  /** Carries downstream calls, as a proxy or mock does. Default: connections of the plugin's own. */
+  dispatcher: described(dispatcher, 'Carries downstream calls, as a proxy or a mock does.'),
+  /** Carries requests to Entra ID; never those to a managed identity endpoint. Default: connections of the plugin's own. */
+  identityDispatcher: described(dispatcher, 'Carries requests to Entra ID; never those to a managed identity endpoint.'),
+}))
+
+export type FastifyIdentityWebOptions = v.InferInput<typeof identityWebOptions>
+
+/** The plugin's options, complete. */
+export interface IdentityWebOptions extends Omit<v.InferOutput<typeof identityWebOptions>, 'tokenCache' | 'tokenTimeout' | 'dispatcher' | 'identityDispatcher'> {
+  readonly tokenCache: { readonly maxEntries: number }
+  readonly tokenTimeout: number
+  readonly dispatcher: Dispatcher | undefined
+  readonly identityDispatcher: Dispatcher | undefined
+}
+
+// Fastify reads these of the options of every plugin.
+const fastifyOptions = ['prefix', 'logLevel', 'logSerializers']
+
+/** @throws ConfigurationError with every fault */
+export function parseOptions (options: unknown): IdentityWebOptions {
+  const faults: string[] = []
+  const own = Object.fromEntries(Object.entries(options ?? {}).filter(([name]) => !fastifyOptions.includes(name)))
+  const parsed = readOptions(identityWebOptions, own, 'options', faults)
+  if (parsed?.config !== undefined && parsed.appSettings) faults.push('options.appSettings: give either config or appSettings')
+  if (parsed === undefined || faults.length > 0) throw new ConfigurationError(faults)
+
+  const { tokenCache, tokenTimeout = 10_000, dispatcher, identityDispatcher, ...sources } = parsed
+  return { ...sources, tokenCache: { maxEntries: tokenCache?.maxEntries ?? 10_000 }, tokenTimeout, dispatcher, identityDispatcher }
+}
+
+function isApiList (value: unknown): boolean {
+  if (Array.isArray(value)) return value.every(name => typeof name === 'string' && name !== '')
+  return isSection(value) && Object.values(value).every(item => (typeof item === 'string' && item !== '') || isSection(item))
+}

@@ -1,0 +1,171 @@
+import { createHash, randomUUID } from 'node:crypto'
+import * as v from 'valibot'
+import { guidText as guid } from '../configuration/value-schemas.ts'
+
+const roles = v.record(v.string(), v.array(v.string()))
+const secret = v.union([v.string(), v.strictObject({ value: v.string(), expiresOn: v.date() })], 'expected text, or { value, expiresOn }')
+const texts = v.union([v.string(), v.array(v.string())], 'expected text, or a list of texts')
+
+const appRegistration = v.strictObject({
+  /** Client id (application id). */
+  clientId: guid,
+  /** Tenant that the app is registered in. */
+  tenantId: guid,
+  /** Object id of its service principal. Default: a new one. */
+  objectId: v.optional(guid),
+  /** Its client secrets; one with `expiresOn` is refused from then on. */
+  secrets: v.optional(v.array(secret)),
+  /** What it offers as an API, beside `api://<clientId>` and `<clientId>`. */
+  exposes: v.optional(v.union([v.string(), v.array(v.string()), v.strictObject({ appIdUri: v.optional(texts), roles: v.optional(v.array(v.string())), scopes: v.optional(v.array(v.string())) })], 'expected App ID URIs, or { appIdUri?, roles?, scopes? }')),
+  /** App roles that it was given: role values by the API's App ID URI or client id. */
+  appRoleAssignments: v.optional(roles),
+})
+
+const managedIdentityRegistration = v.strictObject({
+  /** Client id. Default: a new one. */
+  clientId: v.optional(guid),
+  /** Object id of its service principal. Default: a new one. */
+  objectId: v.optional(guid),
+  /** Azure resource id of a user-assigned identity. */
+  resourceId: v.optional(v.pipe(v.string(), v.startsWith('/subscriptions/', 'expected a resource id, /subscriptions/…'))),
+  /** Tenant that its tokens are of. Default: that of the first registration. */
+  tenantId: v.optional(guid),
+  /** The only endpoint that serves it. Default: all. */
+  source: v.optional(v.picklist(['app-service', 'imds'], 'expected app-service or imds')),
+  /** App roles that it was given: role values by the API's App ID URI or client id. */
+  appRoleAssignments: v.optional(roles),
+})
+
+/** An app registration: a client, an API, or both. */
+export type AppRegistrationOptions = v.InferInput<typeof appRegistration>
+/** A managed identity: system-assigned without any of the three ids, else user-assigned. */
+export type ManagedIdentityRegistrationOptions = v.InferInput<typeof managedIdentityRegistration>
+/** A managed identity endpoint of the emulator. */
+export type ManagedIdentitySourceName = NonNullable<ManagedIdentityRegistrationOptions['source']>
+
+/** What can ask for a token: the service principal of an app or a managed identity. */
+export interface Principal {
+  readonly clientId: string
+  readonly objectId: string
+  readonly tenantId: string
+  readonly appRoleAssignments: Readonly<Record<string, readonly string[]>>
+}
+
+export interface RegisteredApp extends Principal {
+  readonly secrets: readonly { readonly value: string, readonly expiresOn: Date | undefined }[]
+  readonly appIdUris: readonly string[]
+  readonly roles: readonly string[]
+}
+
+export interface RegisteredManagedIdentity extends Principal {
+  readonly resourceId: string | undefined
+  readonly source: ManagedIdentitySourceName | undefined
+  readonly isSystemAssigned: boolean
+}
+
+/** An API that tokens can be asked for. */
+export interface Resource {
+  /** `aud` of its tokens. */
+  readonly audience: string
+  /** All names under which roles may have been assigned for it. */
+  readonly names: readonly string[]
+  /** The roles it has; `undefined` when it takes any. */
+  readonly roles: readonly string[] | undefined
+}
+
+const microsoftResources = ['https://graph.microsoft.com', 'https://management.azure.com', 'https://management.core.windows.net', 'https://vault.azure.net', 'https://storage.azure.com', 'https://database.windows.net']
+
+/** Who is registered in which tenant. */
+export class Directory {
+  readonly #apps: RegisteredApp[] = []
+  readonly #identities: RegisteredManagedIdentity[] = []
+
+  /** @throws TypeError when an argument is not right */
+  registerApp (options: AppRegistrationOptions): RegisteredApp {
+    const { clientId, tenantId, objectId = randomUUID(), secrets = [], exposes = {}, appRoleAssignments = {} } = parse(appRegistration, options, 'registerApp')
+    const { appIdUri = [], roles = [] } = typeof exposes === 'string' || Array.isArray(exposes) ? { appIdUri: exposes } : exposes
+    const app: RegisteredApp = Object.freeze({
+      clientId: clientId.toLowerCase(),
+      objectId,
+      tenantId: tenantId.toLowerCase(),
+      secrets: secrets.map(secret => typeof secret === 'string' ? { value: secret, expiresOn: undefined } : secret),
+      appIdUris: [...[appIdUri].flat(), `api://${clientId}`, clientId],
+      roles,
+      appRoleAssignments,
+    })
+    if (this.app(app.tenantId, app.clientId)) throw new TypeError(`registerApp: clientId: ${clientId} is registered already`)
+    this.#apps.push(app)
+    return app
+  }
+
+  /** @throws TypeError when an argument is not right */
+  registerManagedIdentity (options: ManagedIdentityRegistrationOptions): RegisteredManagedIdentity {
+    const { clientId, objectId, resourceId, tenantId = this.#defaultTenant(), source, appRoleAssignments = {} } = parse(managedIdentityRegistration, options, 'registerManagedIdentity')
+    const identity: RegisteredManagedIdentity = Object.freeze({
+      clientId: (clientId ?? randomUUID()).toLowerCase(),
+      objectId: objectId ?? randomUUID(),
+      tenantId: tenantId.toLowerCase(),
+      resourceId,
+      source,
+      isSystemAssigned: [clientId, objectId, resourceId].every(id => id === undefined),
+      appRoleAssignments,
+    })
+    this.#identities.push(identity)
+    return identity
+  }
+
+  hasTenant (tenantId: string): boolean {
+    return [...this.#apps, ...this.#identities].some(principal => same(principal.tenantId, tenantId))
+  }
+
+  app (tenantId: string, clientId: string): RegisteredApp | undefined {
+    return this.#apps.find(app => same(app.tenantId, tenantId) && same(app.clientId, clientId))
+  }
+
+  /** The identity that an endpoint is asked for: by one of the ids, or else the system-assigned one. */
+  managedIdentity (source: ManagedIdentitySourceName, ids: { clientId?: string | undefined, objectId?: string | undefined, resourceId?: string | undefined }): RegisteredManagedIdentity | undefined {
+    const asked = Object.entries(ids).find(([, id]) => id !== undefined) as [keyof typeof ids, string] | undefined
+    return this.#identities.find(identity => (identity.source ?? source) === source &&
+      (asked === undefined ? identity.isSystemAssigned : !identity.isSystemAssigned && same(identity[asked[0]] ?? '', asked[1])))
+  }
+
+  /** The API of that name in a tenant, or of Microsoft's. */
+  resource (tenantId: string, name: string): Resource | undefined {
+    const bare = name.replace(/\/+$/, '')
+    const microsoft = microsoftResources.find(resource => same(resource, bare))
+    if (microsoft !== undefined) return { audience: microsoft, names: [microsoft], roles: undefined }
+
+    const app = this.#apps.find(app => same(app.tenantId, tenantId) && app.appIdUris.some(uri => same(uri.replace(/\/+$/, ''), bare)))
+    return app && { audience: app.clientId, names: app.appIdUris, roles: app.roles.length > 0 ? app.roles : undefined }
+  }
+
+  /** The roles that `principal` has in an API, as far as the API has them. */
+  rolesOf (principal: Principal, resource: Resource): string[] {
+    const assigned = Object.entries(principal.appRoleAssignments)
+      .filter(([name]) => resource.names.some(known => same(known, name)))
+      .flatMap(([, roles]) => roles)
+    return assigned.filter(role => resource.roles?.includes(role) ?? true)
+  }
+
+  /** A machine is in one tenant: identities that name none are in that of the first registration. */
+  #defaultTenant (): string {
+    return this.#apps[0]?.tenantId ?? this.#identities[0]?.tenantId ?? randomUUID()
+  }
+}
+
+/** An id that is always the same for the same parts. */
+export function derivedId (...parts: readonly string[]): string {
+  return createHash('sha256').update(JSON.stringify(parts)).digest('base64url').slice(0, 22)
+}
+
+/** @throws TypeError that names the argument */
+export function parse<T extends v.GenericSchema> (schema: T, value: unknown, what: string): v.InferOutput<T> {
+  const { success, issues, output } = v.safeParse(schema, value)
+  if (success) return output
+  const faults = issues.map(issue => `${v.getDotPath(issue) ?? 'options'}: ${issue.message.replace(/ but received .*$/s, '')}`)
+  throw new TypeError(`${what}: ${faults.join('; ')}`)
+}
+
+function same (a: string, b: string): boolean {
+  return a.toLowerCase() === b.toLowerCase()
+}

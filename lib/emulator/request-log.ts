@@ -1,0 +1,26 @@
+/** The kinds of endpoints that the emulator has. */
+export type EmulatorEndpoint = 'token' | 'managed-identity' | 'discovery' | 'keys' | 'unknown'
+
+/** A request that reached the emulator; secrets, assertions and identity headers are replaced by `***`. */
+export interface RecordedRequest {
+  readonly method: string
+  /** Without the query. */
+  readonly path: string
+  readonly endpoint: EmulatorEndpoint
+  /** As the path has it. */
+  readonly tenantId: string | undefined
+  readonly query: Readonly<Record<string, string>>
+  readonly headers: Readonly<Record<string, string>>
+  /** The fields of a form; empty for a request without one. */
+  readonly body: Readonly<Record<string, string>>
+  /** Status of the answer; `undefined` while there is none. */
+  status: number | undefined
+}
+
+const secrets = new Set(['client_secret', 'client_assertion', 'assertion', 'refresh_token', 'x-identity-header', 'authorization', 'secret'])
+
+/** `fields` as plain text, without what was sent in confidence. */
+export function withoutSecrets (fields: Readonly<Record<string, unknown>>): Record<string, string> {
+  const entries = Object.entries(fields).filter(([, value]) => value !== undefined)
+  return Object.fromEntries(entries.map(([name, value]) => [name, secrets.has(name.toLowerCase()) ? '***' : String(value)]))
+}

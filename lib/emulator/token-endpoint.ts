@@ -1,0 +1,132 @@
+import { timingSafeEqual, createHash } from 'node:crypto'
+import type { Directory, RegisteredApp } from './directory.ts'
+import { EntraRefusal } from './entra-error.ts'
+import type { TokenContents, TokenIssuer } from './token-issuer.ts'
+
+/** A request to `/{tenant}/oauth2/v2.0/token`. */
+export interface TokenRequest {
+  readonly tenantId: string
+  readonly form: Readonly<Record<string, string>>
+  /** Value of the `Authorization` header. */
+  readonly authorization: string | undefined
+}
+
+/** A successful answer, RFC 6749 section 5.1. */
+export interface TokenAnswer {
+  readonly token_type: 'Bearer'
+  readonly expires_in: number
+  readonly ext_expires_in: number
+  readonly refresh_in?: number
+  readonly access_token: string
+}
+
+/** Seconds. */
+export interface TokenLifetimes {
+  readonly accessTokenLifetime: number | undefined
+  readonly refreshIn: number | undefined
+}
+
+export interface TokenEndpointOptions extends TokenLifetimes {
+  readonly directory: Directory
+  readonly issuer: TokenIssuer
+  readonly now: () => number
+}
+
+const DEFAULT_LIFETIME = 3599
+const TWO_HOURS = 7200
+
+/**
+ * Judges token requests as Entra ID does.
+ *
+ * @see https://learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant-flow
+ */
+export class TokenEndpoint {
+  readonly #options: TokenEndpointOptions
+
+  /** The grants, each a way from an authenticated client's request to what its token says. */
+  readonly #grants: Readonly<Record<string, (app: RegisteredApp, request: TokenRequest) => Omit<TokenContents, 'lifetime' | 'azpacr'>>> = {
+    client_credentials: (app, { tenantId, form }) => this.#clientCredentials(app, tenantId, form),
+  }
+
+  constructor (options: TokenEndpointOptions) {
+    this.#options = options
+  }
+
+  /** @throws EntraRefusal */
+  async answer (request: TokenRequest): Promise<TokenAnswer> {
+    const { directory, issuer, accessTokenLifetime, refreshIn } = this.#options
+    const { tenantId, form } = request
+    const grantType = required(form, 'grant_type')
+    const grant = Object.hasOwn(this.#grants, grantType) ? this.#grants[grantType] : undefined
+    if (grant === undefined) throw new EntraRefusal(70003, `It was '${grantType}'.`)
+    // The meta-tenants have no app either: nobody can be registered in them.
+    if (!directory.hasTenant(tenantId)) throw new EntraRefusal(90002, `It was '${tenantId}'.`)
+
+    const { app, azpacr } = this.#authenticate(request)
+    const lifetime = accessTokenLifetime ?? DEFAULT_LIFETIME
+    const accessToken = await issuer.issue({ ...grant(app, request), azpacr, lifetime })
+    return {
+      token_type: 'Bearer',
+      expires_in: lifetime,
+      ext_expires_in: lifetime,
+      ...refreshMember(refreshIn, lifetime),
+      access_token: accessToken,
+    }
+  }
+
+  /** The client, when it has proved itself: by its secret, in the body or as RFC 6749 section 2.3.1 has it in the header. */
+  #authenticate (request: TokenRequest): { app: RegisteredApp, azpacr: TokenContents['azpacr'] } {
+    const { directory, now } = this.#options
+    const basic = basicCredentials(request.authorization)
+    const clientId = basic?.clientId ?? required(request.form, 'client_id')
+    const app = directory.app(request.tenantId, clientId)
+    if (app === undefined) throw new EntraRefusal(700016, `Its identifier was '${clientId}'.`)
+
+    const secret = basic?.secret ?? request.form['client_secret']
+    if (secret === undefined || secret === '') throw new EntraRefusal(7000218)
+    const known = app.secrets.find(({ value }) => sameText(value, secret))
+    if (known === undefined) throw new EntraRefusal(7000215, `The app was '${clientId}'.`)
+    if (known.expiresOn !== undefined && known.expiresOn.getTime() <= now()) throw new EntraRefusal(7000222, `The app was '${clientId}'.`)
+    return { app, azpacr: '1' }
+  }
+
+  #clientCredentials (app: RegisteredApp, tenantId: string, form: Readonly<Record<string, string>>): Omit<TokenContents, 'lifetime' | 'azpacr'> {
+    const { directory } = this.#options
+    const scope = required(form, 'scope')
+    if (!/^[\x21\x23-\x5b\x5d-\x7e]+( [\x21\x23-\x5b\x5d-\x7e]+)*$/.test(scope)) throw new EntraRefusal(70011)
+    if (scope.includes(' ') || !/.\/\.default$/i.test(scope)) throw new EntraRefusal(1002012, `It was '${scope}'.`)
+
+    const name = scope.replace(/\/\.default$/i, '')
+    const resource = directory.resource(tenantId, name)
+    if (resource === undefined) throw new EntraRefusal(500011, `It was '${name}'.`)
+    return { principal: app, audience: resource.audience, roles: directory.rolesOf(app, resource) }
+  }
+}
+
+/** `refresh_in`, where Entra ID sends it: for tokens that live longer than two hours, half of their life. */
+function refreshMember (refreshIn: number | undefined, lifetime: number): { refresh_in?: number } {
+  if (refreshIn !== undefined) return { refresh_in: refreshIn }
+  return lifetime > TWO_HOURS ? { refresh_in: Math.floor(lifetime / 2) } : {}
+}
+
+function required (form: Readonly<Record<string, string>>, name: string): string {
+  const value = form[name]
+  if (value === undefined || value === '') throw new EntraRefusal(900144, `It is '${name}'.`)
+  return value
+}
+
+function basicCredentials (authorization: string | undefined): { clientId: string, secret: string } | undefined {
+  const encoded = /^Basic ([A-Za-z0-9+/=]+)$/i.exec(authorization ?? '')?.[1]
+  const [clientId, ...secret] = Buffer.from(encoded ?? '', 'base64').toString().split(':')
+  if (clientId === undefined || secret.length === 0) return undefined
+  return { clientId: decode(clientId), secret: decode(secret.join(':')) }
+}
+
+function decode (text: string): string {
+  return new URLSearchParams(`v=${text}`).get('v')!
+}
+
+function sameText (a: string, b: string): boolean {
+  const digest = (text: string) => createHash('sha256').update(text).digest()
+  return timingSafeEqual(digest(a), digest(b))
+}

@@ -1,0 +1,163 @@
+/** The stable `code` of every error that this package throws. */
+export type IdentityWebErrorCode =
+  | 'FST_IDW_CONFIG_INVALID'
+  | 'FST_IDW_UNKNOWN_API'
+  | 'FST_IDW_NO_AUTHORITY'
+  | 'FST_IDW_CREDENTIAL_NOT_LOADED'
+  | 'FST_IDW_SCOPE_NOT_DEFAULT'
+  | 'FST_IDW_TENANT_REQUIRED'
+  | 'FST_IDW_IDENTITY_NOT_ALLOWED'
+  | 'FST_IDW_USER_TOKEN_REQUIRED'
+  | 'FST_IDW_URL_NOT_ALLOWED'
+  | 'FST_IDW_TOKEN_ACQUISITION_FAILED'
+  | 'FST_IDW_DOWNSTREAM_STATUS'
+  | 'FST_IDW_DOWNSTREAM_BODY'
+  | 'FST_IDW_DOWNSTREAM_UNREACHABLE'
+  | 'FST_IDW_DOWNSTREAM_TIMEOUT'
+
+/** What every error of this package has: a stable code, and the status that Fastify answers when a handler lets it escape. */
+export abstract class IdentityWebError extends Error {
+  abstract readonly code: IdentityWebErrorCode
+  /** HTTP status that Fastify answers when a handler lets the error escape. */
+  abstract readonly statusCode: number
+
+  constructor (message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.name = new.target.name
+  }
+}
+
+/** The configuration, an override or a route's `config` has faults: all of them are listed, in {@link faults} and in the message. */
+export class ConfigurationError extends IdentityWebError {
+  readonly code = 'FST_IDW_CONFIG_INVALID'
+  readonly statusCode = 500
+  /** One line per fault, each with its key path. Never holds a configured value that could be a secret. */
+  readonly faults: readonly string[]
+
+  constructor (faults: readonly string[], options?: ErrorOptions) {
+    super(`The configuration has ${faults.length === 1 ? 'a fault' : `${faults.length} faults`}:\n${faults.map(fault => `- ${fault}`).join('\n')}`, options)
+    this.faults = faults
+  }
+}
+
+/** No downstream API is configured under the service name. */
+export class UnknownApiError extends IdentityWebError {
+  readonly code = 'FST_IDW_UNKNOWN_API'
+  readonly statusCode = 500
+}
+
+/** A client credential is needed, and no app section says where and as whom to ask for a token. */
+export class NoAuthorityError extends IdentityWebError {
+  readonly code = 'FST_IDW_NO_AUTHORITY'
+  readonly statusCode = 500
+}
+
+/** None of the configured client credentials could be loaded; the message has one line per credential, in order. */
+export class CredentialNotLoadedError extends IdentityWebError {
+  readonly code = 'FST_IDW_CREDENTIAL_NOT_LOADED'
+  readonly statusCode = 500
+}
+
+/** An app token was asked for with a scope that does not end in `/.default`. */
+export class ScopeNotDefaultError extends IdentityWebError {
+  readonly code = 'FST_IDW_SCOPE_NOT_DEFAULT'
+  readonly statusCode = 500
+}
+
+/** An app token was asked of `common`, `organizations` or `consumers`, which are not tenants. */
+export class TenantRequiredError extends IdentityWebError {
+  readonly code = 'FST_IDW_TENANT_REQUIRED'
+  readonly statusCode = 500
+}
+
+/** The call asks for an identity that its route or section does not allow. */
+export class IdentityNotAllowedError extends IdentityWebError {
+  readonly code = 'FST_IDW_IDENTITY_NOT_ALLOWED'
+  readonly statusCode = 500
+}
+
+/** A call on behalf of the user was made without a validated caller. */
+export class UserTokenRequiredError extends IdentityWebError {
+  readonly code = 'FST_IDW_USER_TOKEN_REQUIRED'
+  readonly statusCode = 401
+}
+
+/** The request would carry the token outside the configured origin and base path. */
+export class UrlNotAllowedError extends IdentityWebError {
+  readonly code = 'FST_IDW_URL_NOT_ALLOWED'
+  readonly statusCode = 500
+}
+
+/** What is known of a failed acquisition beside its message. */
+export interface TokenAcquisitionFailure {
+  /** AADSTS numbers, as in `[7000215]`; empty when none was given. */
+  errorCodes?: readonly number[] | undefined
+  /** Identifies the request in the sign-in logs of Entra ID. */
+  correlationId?: string | undefined
+  /** Identifies the answer on the side of Entra ID. */
+  traceId?: string | undefined
+  /** Seconds after which the identity provider wants to be asked again. */
+  retryAfter?: number | undefined
+  /** Whether the same request may succeed later without any change. */
+  retryable: boolean
+}
+
+/** Entra ID or the managed identity endpoint gave no token. */
+export class TokenAcquisitionError extends IdentityWebError {
+  readonly code = 'FST_IDW_TOKEN_ACQUISITION_FAILED'
+  /** 503 when it may succeed later without any change, else 500. */
+  readonly statusCode: 500 | 503
+  readonly errorCodes: readonly number[]
+  readonly correlationId: string | undefined
+  readonly traceId: string | undefined
+  readonly retryAfter: number | undefined
+  readonly retryable: boolean
+
+  constructor (message: string, failure: TokenAcquisitionFailure, options?: ErrorOptions) {
+    super(message, options)
+    this.statusCode = failure.retryable ? 503 : 500
+    this.errorCodes = failure.errorCodes ?? []
+    this.correlationId = failure.correlationId
+    this.traceId = failure.traceId
+    this.retryAfter = failure.retryAfter
+    this.retryable = failure.retryable
+  }
+}
+
+/** What a downstream API answered when its status was not 2xx. */
+export interface DownstreamFailure {
+  readonly status: number
+  readonly headers: Headers
+  /** At most 4,096 characters, then `... (truncated)`. */
+  readonly body: string
+}
+
+/** A downstream API answered a typed call with a status outside 2xx. */
+export class DownstreamStatusError extends IdentityWebError {
+  readonly code = 'FST_IDW_DOWNSTREAM_STATUS'
+  readonly statusCode = 502
+  readonly downstream: DownstreamFailure
+
+  constructor (message: string, downstream: DownstreamFailure) {
+    super(message)
+    this.downstream = downstream
+  }
+}
+
+/** The body of a downstream answer cannot be read as asked. */
+export class DownstreamBodyError extends IdentityWebError {
+  readonly code = 'FST_IDW_DOWNSTREAM_BODY'
+  readonly statusCode = 502
+}
+
+/** The downstream API could not be reached. */
+export class DownstreamUnreachableError extends IdentityWebError {
+  readonly code = 'FST_IDW_DOWNSTREAM_UNREACHABLE'
+  readonly statusCode = 502
+}
+
+/** The downstream API did not answer in time. */
+export class DownstreamTimeoutError extends IdentityWebError {
+  readonly code = 'FST_IDW_DOWNSTREAM_TIMEOUT'
+  readonly statusCode = 504
+}

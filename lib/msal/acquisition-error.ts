@@ -1,0 +1,66 @@
+import { TokenAcquisitionError, IdentityWebError } from '../errors.ts'
+import { retryAfterSeconds } from '../tokens/retry-after.ts'
+import type { WireEvidence } from './network-client.ts'
+
+// Entra ID's own word for "come again": https://learn.microsoft.com/entra/identity-platform/reference-error-codes
+const transientErrors = new Set(['temporarily_unavailable', 'server_error', 'no_access_token'])
+
+/**
+ * What MSAL threw, as our error. What the identity provider said is read from the wire, since MSAL drops parts of it.
+ *
+ * @param provider who was asked, for the message
+ * @param signal its reason is the cause where the acquisition was ended from here
+ */
+export function toAcquisitionError (error: unknown, evidence: WireEvidence, provider: string, signal: AbortSignal, correlationId: string): IdentityWebError {
+  if (signal.aborted && signal.reason instanceof IdentityWebError) return signal.reason
+
+  const { status, body, failure } = evidence
+  const said = {
+    correlationId: text(body?.['correlation_id']) ?? correlationId,
+    traceId: text(body?.['trace_id']),
+    errorCodes: numbers(body?.['error_codes']),
+    retryAfter: retryAfterSeconds(evidence.retryAfter, Date.now()),
+  }
+  if (failure !== undefined) {
+    return new TokenAcquisitionError(`No token: ${provider} could not be reached, or broke off: ${reasonOf(failure)}. Check the network, then try again`, { ...said, retryable: true }, { cause: failure })
+  }
+  if (status === undefined) {
+    return new TokenAcquisitionError(`No token: ${provider} was not asked: ${reasonOf(error)}`, { ...said, retryable: false }, { cause: error })
+  }
+
+  const retryable = isTransient(status, body)
+  const advice = retryable ? 'Try again later' : 'Correct the configuration here or the registration there: trying again will not help'
+  return new TokenAcquisitionError(`No token: ${provider} answered ${status}: ${describe(body) || reasonOf(error)}. ${advice}`, { ...said, retryable }, { cause: error })
+}
+
+function isTransient (status: number, body: WireEvidence['body']): boolean {
+  return status === 408 || status === 410 || status === 429 || status >= 500 || transientErrors.has(String(errorName(body)))
+}
+
+/** Endpoints give the error as a name, or as an object with a code. */
+function errorName (body: WireEvidence['body']): string | undefined {
+  const error = body?.['error']
+  return text(error) ?? (typeof error === 'object' && error !== null ? text((error as Record<string, unknown>)['code']) : undefined)
+}
+
+function describe (body: WireEvidence['body']): string {
+  const error = body?.['error']
+  const nested = typeof error === 'object' && error !== null ? text((error as Record<string, unknown>)['message']) : undefined
+  const description = text(body?.['error_description']) ?? text(body?.['message']) ?? nested
+  const firstLine = description?.split(/[\r\n]/, 1)[0]?.replace(/\.$/, '')
+  return [errorName(body), firstLine].filter(Boolean).join(': ')
+}
+
+function reasonOf (error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  const { code } = error as { code?: unknown }
+  return text(code) ?? error.message
+}
+
+function text (value: unknown): string | undefined {
+  return typeof value === 'string' && value !== '' ? value : undefined
+}
+
+function numbers (value: unknown): number[] {
+  return Array.isArray(value) ? value.filter(item => typeof item === 'number') : []
+}

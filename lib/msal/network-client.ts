@@ -1,0 +1,141 @@
+import type { INetworkModule, NetworkRequestOptions, NetworkResponse } from '@azure/msal-node'
+import { request, type Dispatcher } from 'undici'
+import { redact } from '../redact.ts'
+import { isReservedHeader } from '../reserved-headers.ts'
+
+/** The last thing that came over the wire: MSAL's errors keep little of it. */
+export interface WireEvidence {
+  status?: number
+  /** Value of `Retry-After` as it came: seconds or a date. */
+  retryAfter?: string | undefined
+  /** The parsed JSON object of the answer, if it was one. */
+  body?: Readonly<Record<string, unknown>>
+  /** Why there was no answer, or none that could be read. */
+  failure?: unknown
+}
+
+export interface MsalNetworkClientOptions {
+  readonly dispatcher: Dispatcher
+  /** Ends the exchange: the deadline of the acquisition, or the closing of the application. */
+  readonly signal: AbortSignal
+  readonly extraHeaders?: Readonly<Record<string, string>>
+}
+
+const MAX_BODY = 1024 * 1024
+
+/**
+ * MSAL's door to the network, made for one acquisition: it ends with the acquisition's signal, follows no redirect,
+ * gives MSAL only JSON objects that are either a token or an error, and keeps the evidence of what came.
+ */
+export class MsalNetworkClient implements INetworkModule {
+  readonly evidence: WireEvidence = {}
+  readonly #options: MsalNetworkClientOptions
+
+  constructor (options: MsalNetworkClientOptions) {
+    this.#options = options
+  }
+
+  sendGetRequestAsync<T> (url: string, options?: NetworkRequestOptions): Promise<NetworkResponse<T>> {
+    return this.#exchange('GET', url, options)
+  }
+
+  sendPostRequestAsync<T> (url: string, options?: NetworkRequestOptions): Promise<NetworkResponse<T>> {
+    return this.#exchange('POST', url, options)
+  }
+
+  async #exchange<T> (method: 'GET' | 'POST', url: string, options: NetworkRequestOptions | undefined): Promise<NetworkResponse<T>> {
+    const { dispatcher, signal, extraHeaders } = this.#options
+    try {
+      const response = await request(url, {
+        method,
+        dispatcher,
+        signal,
+        headers: requestHeaders(options?.headers, extraHeaders),
+        body: options?.body ?? null,
+      })
+      const headers = flatHeaders(response.headers)
+      const text = await boundedText(response.body)
+      const body = tokenOrError(response.statusCode, isSuccess(response.statusCode) ? text : redact(text, secretsOf(options)))
+      Object.assign(this.evidence, { status: response.statusCode, retryAfter: headers['retry-after'], body })
+      return { status: response.statusCode, headers, body: body as T }
+    } catch (error) {
+      this.evidence.failure = error
+      throw error
+    }
+  }
+}
+
+/** What MSAL sends goes before what the user adds. */
+function requestHeaders (own: Record<string, string> = {}, extra: Readonly<Record<string, string>> = {}): Record<string, string> {
+  const ownNames = new Set(Object.keys(own).map(name => name.toLowerCase()))
+  const added = Object.entries(extra).filter(([name]) => !ownNames.has(name.toLowerCase()) && !isReservedHeader(name))
+  return { ...own, ...Object.fromEntries(added) }
+}
+
+const secretParameters = ['client_secret', 'client_assertion', 'assertion']
+const secretHeaders = ['x-identity-header', 'secret', 'authorization']
+
+/** What was sent in confidence: an endpoint that echoes it must not get it into an error. */
+function secretsOf ({ headers = {}, body = '' }: NetworkRequestOptions = {}): string[] {
+  const form = new URLSearchParams(body)
+  return [
+    ...secretParameters.flatMap(name => form.getAll(name)),
+    ...Object.entries(headers).filter(([name]) => secretHeaders.includes(name.toLowerCase())).map(([, value]) => value),
+  ]
+}
+
+/** MSAL reads `retry-after` in one place and `Retry-After` in another. */
+function flatHeaders (headers: Record<string, string | string[] | undefined>): Record<string, string> {
+  const flat: Record<string, string> = {}
+  for (const [name, value] of Object.entries(headers)) {
+    if (value !== undefined) flat[name] = Array.isArray(value) ? value.join(', ') : value
+  }
+  if (flat['retry-after'] !== undefined) flat['Retry-After'] = flat['retry-after']
+  return flat
+}
+
+async function boundedText (body: Dispatcher.ResponseData['body']): Promise<string> {
+  const chunks: Buffer[] = []
+  let length = 0
+  for await (const chunk of body as AsyncIterable<Buffer>) {
+    length += chunk.length
+    if (length > MAX_BODY) throw new Error(`the answer is longer than ${MAX_BODY} bytes`)
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks).toString()
+}
+
+/**
+ * MSAL takes an answer without an error for a token, even an empty one, and loses the status of what is not JSON:
+ * so whatever is not a token is given an error.
+ */
+function tokenOrError (status: number, text: string): Record<string, unknown> {
+  const body = jsonObject(text)
+  if (body === undefined) return { error: 'non_json_response', error_description: `HTTP ${status} without a JSON object` }
+  if (isSuccess(status)) {
+    const isToken = typeof body['access_token'] === 'string' && body['access_token'] !== ''
+    return isToken || body['error'] !== undefined ? withExpiry(body) : { error: 'no_access_token', error_description: `HTTP ${status} without an access token` }
+  }
+  return body['error'] === undefined ? { ...body, error: `http_${status}`, error_description: `HTTP ${status}` } : body
+}
+
+function isSuccess (status: number): boolean {
+  return status >= 200 && status < 300
+}
+
+function jsonObject (text: string): Record<string, unknown> | undefined {
+  try {
+    const value: unknown = JSON.parse(text)
+    return typeof value === 'object' && value !== null && !Array.isArray(value) ? value as Record<string, unknown> : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** Managed identity endpoints give the end as `expires_on`, which MSAL needs in seconds since the epoch; some write a date, some only `expires_in`. */
+function withExpiry (body: Record<string, unknown>): Record<string, unknown> {
+  const { expires_on: expiresOn, expires_in: expiresIn } = body
+  if (expiresOn === undefined && expiresIn !== undefined) return { ...body, expires_on: String(Math.floor(Date.now() / 1000) + Number(expiresIn)) }
+  if (typeof expiresOn === 'string' && !/^\d+$/.test(expiresOn)) return { ...body, expires_on: String(Math.floor(Date.parse(expiresOn) / 1000)) }
+  return body
+}

@@ -1,0 +1,104 @@
+import type { AcquireTokenOptions } from '../configuration/schema.ts'
+import { checkAcquireTokenOptions } from '../configuration/override.ts'
+import type { Logger } from '../logger.ts'
+import { identityOf, type Caller, type Identity, type IdentityOptions } from './identity.ts'
+import type { AcquiredToken, ConfiguredTokenAcquirer } from './token-acquirer.ts'
+import type { TokenSource } from './token.ts'
+
+/** How a header is wanted. */
+export interface AuthorizationHeaderProviderOptions {
+  acquireTokenOptions?: AcquireTokenOptions
+  /** Whether `createAuthorizationHeader` asks as the app rather than on behalf of the caller. Default: false. */
+  requestAppToken?: boolean
+}
+
+/** A header, and what is known of the token in it. */
+export interface AuthorizationHeaderInformation {
+  readonly authorizationHeader: string
+  readonly tokenSource: TokenSource
+  readonly expiresOn: Date
+  /** When the identity provider wants the token renewed; `undefined` when it did not say. */
+  readonly refreshOn: Date | undefined
+  readonly identity: Identity
+}
+
+/** Gives the value of the `Authorization` header, as in `Bearer eyJ…`, for calls that are made with other clients. */
+export interface AuthorizationHeaderProvider {
+  /** As the app: with its managed identity where `options.acquireTokenOptions.managedIdentity` is set, else with its client credential. */
+  createAuthorizationHeaderForApp (scope: string, options?: AuthorizationHeaderProviderOptions): Promise<string>
+  /** On behalf of the caller. */
+  createAuthorizationHeaderForUser (scopes: string | readonly string[], options?: AuthorizationHeaderProviderOptions, user?: unknown): Promise<string>
+  /** As the app where `options` has `requestAppToken` or a managed identity, else on behalf of the caller. */
+  createAuthorizationHeader (scopes: string | readonly string[], options?: AuthorizationHeaderProviderOptions, user?: unknown): Promise<string>
+  /** Like {@link createAuthorizationHeaderForApp}, with what is known of the token. */
+  createAuthorizationHeaderInformationForApp (scope: string, options?: AuthorizationHeaderProviderOptions): Promise<AuthorizationHeaderInformation>
+  /** Like {@link createAuthorizationHeaderForUser}, with what is known of the token. */
+  createAuthorizationHeaderInformationForUser (scopes: string | readonly string[], options?: AuthorizationHeaderProviderOptions, user?: unknown): Promise<AuthorizationHeaderInformation>
+  /** Like {@link createAuthorizationHeader}, with what is known of the token. */
+  createAuthorizationHeaderInformation (scopes: string | readonly string[], options?: AuthorizationHeaderProviderOptions, user?: unknown): Promise<AuthorizationHeaderInformation>
+}
+
+/** What a provider is bound to; a request binds its own. */
+export interface HeaderContext {
+  readonly logger?: Logger
+  readonly signal?: () => AbortSignal
+  /** What the route allows for these scopes: it may fill the options in, or refuse. */
+  readonly identityFor?: (caller: Caller, scopes: readonly string[], options: AuthorizationHeaderProviderOptions) => { identity: Identity, acquireTokenOptions: AcquireTokenOptions }
+}
+
+/** The provider over the token acquirer. */
+export class TokenHeaderProvider implements AuthorizationHeaderProvider {
+  readonly #acquirer: ConfiguredTokenAcquirer
+  readonly #context: HeaderContext
+
+  constructor (acquirer: ConfiguredTokenAcquirer, context: HeaderContext = {}) {
+    this.#acquirer = acquirer
+    this.#context = context
+  }
+
+  async createAuthorizationHeaderForApp (scope: string, options?: AuthorizationHeaderProviderOptions): Promise<string> {
+    return (await this.#acquire('app', scope, options)).token.authorizationHeader
+  }
+
+  async createAuthorizationHeaderForUser (scopes: string | readonly string[], options?: AuthorizationHeaderProviderOptions, _user?: unknown): Promise<string> {
+    return (await this.#acquire('user', scopes, options)).token.authorizationHeader
+  }
+
+  async createAuthorizationHeader (scopes: string | readonly string[], options?: AuthorizationHeaderProviderOptions, _user?: unknown): Promise<string> {
+    return (await this.#acquire('configured', scopes, options)).token.authorizationHeader
+  }
+
+  async createAuthorizationHeaderInformationForApp (scope: string, options?: AuthorizationHeaderProviderOptions): Promise<AuthorizationHeaderInformation> {
+    return toInformation(await this.#acquire('app', scope, options))
+  }
+
+  async createAuthorizationHeaderInformationForUser (scopes: string | readonly string[], options?: AuthorizationHeaderProviderOptions, _user?: unknown): Promise<AuthorizationHeaderInformation> {
+    return toInformation(await this.#acquire('user', scopes, options))
+  }
+
+  async createAuthorizationHeaderInformation (scopes: string | readonly string[], options?: AuthorizationHeaderProviderOptions, _user?: unknown): Promise<AuthorizationHeaderInformation> {
+    return toInformation(await this.#acquire('configured', scopes, options))
+  }
+
+  #acquire (caller: Caller, scope: string | readonly string[], options: AuthorizationHeaderProviderOptions = {}): Promise<AcquiredToken> {
+    const { logger, signal, identityFor = byOptions } = this.#context
+    const scopes = [scope].flat()
+    const acquireTokenOptions = checkAcquireTokenOptions(options.acquireTokenOptions ?? {}, 'acquireTokenOptions')
+    const { identity, acquireTokenOptions: allowed } = identityFor(caller, scopes, { ...options, acquireTokenOptions })
+    return this.#acquirer.acquire(identity, scopes, allowed, { ...logger && { logger }, signal: allowed.signal ?? signal?.() })
+  }
+}
+
+function byOptions (caller: Caller, _scopes: readonly string[], options: AuthorizationHeaderProviderOptions): { identity: Identity, acquireTokenOptions: AcquireTokenOptions } {
+  return { identity: identityOf(caller, options as IdentityOptions, 'The header'), acquireTokenOptions: options.acquireTokenOptions ?? {} }
+}
+
+function toInformation ({ token, source, identity }: AcquiredToken): AuthorizationHeaderInformation {
+  return {
+    authorizationHeader: token.authorizationHeader,
+    tokenSource: source,
+    expiresOn: new Date(token.expiresOn),
+    refreshOn: token.refreshOn === undefined ? undefined : new Date(token.refreshOn),
+    identity,
+  }
+}

@@ -1,0 +1,82 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import fp from 'fastify-plugin'
+import { entraErrorBody } from '../../lib/emulator/entra-error.ts'
+import type { Fault, Faults } from '../../lib/emulator/faults.ts'
+import { withoutSecrets, type EmulatorEndpoint, type RecordedRequest } from '../../lib/emulator/request-log.ts'
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** Which kind of endpoint of the emulator a route is. */
+    emulatorEndpoint?: EmulatorEndpoint
+  }
+}
+
+export interface RequestRecorderOptions {
+  readonly requests: RecordedRequest[]
+  readonly faults: Faults
+  readonly now: () => number
+}
+
+/** Records every request, and lets it meet the fault that waits for it. */
+export const requestRecorder = fp(async function requestRecorder (app: FastifyInstance, { requests, faults, now }: RequestRecorderOptions): Promise<void> {
+  const records = new WeakMap<FastifyRequest, RecordedRequest>()
+  const waits = new Set<NodeJS.Timeout>()
+
+  app.addContentTypeParser('application/x-www-form-urlencoded', { parseAs: 'string' }, (_request, body, done) => {
+    done(null, Object.fromEntries(new URLSearchParams(body as string)))
+  })
+
+  app.addHook('preHandler', async (request, reply) => {
+    const record: RecordedRequest = {
+      method: request.method,
+      path: request.url.split('?', 1)[0]!,
+      endpoint: request.routeOptions.config.emulatorEndpoint ?? 'unknown',
+      tenantId: (request.params as { tenantId?: string }).tenantId,
+      query: withoutSecrets(request.query as object as Record<string, unknown>),
+      headers: withoutSecrets(request.headers),
+      body: withoutSecrets((request.body ?? {}) as Record<string, unknown>),
+      status: undefined,
+    }
+    requests.push(record)
+    records.set(request, record)
+
+    const fault = faults.take(record)
+    if (fault !== undefined) return await meet(fault, request, reply)
+  })
+
+  app.addHook('onResponse', async (request, reply) => {
+    const record = records.get(request)
+    if (record !== undefined) record.status = reply.statusCode
+  })
+
+  app.addHook('preClose', async () => {
+    for (const wait of waits) clearTimeout(wait)
+  })
+
+  async function meet (fault: Fault, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply | undefined> {
+    const { delay, hang, reset, status, body, contentType = 'application/json', retryAfter } = fault
+    if (delay !== undefined) await pause(delay)
+    if (hang || reset) {
+      reply.hijack()
+      if (reset) request.raw.socket.destroy()
+      return reply
+    }
+    if (status === undefined && body === undefined && retryAfter === undefined) return undefined
+
+    if (retryAfter !== undefined) reply.header('retry-after', retryAfter instanceof Date ? retryAfter.toUTCString() : String(retryAfter))
+    return reply.code(status ?? (body === undefined ? 503 : 200)).type(contentType).send(body ?? JSON.stringify(faultBody(fault, request)))
+  }
+
+  function faultBody ({ error = 'temporarily_unavailable', errorCodes = [] }: Fault, request: FastifyRequest): object {
+    const correlationId = request.headers['client-request-id']
+    return entraErrorBody(error, errorCodes, 'The emulator was told to fail.', typeof correlationId === 'string' ? correlationId : undefined, now())
+  }
+
+  /** Ends early, never to go on, when the emulator is closed. */
+  function pause (delay: number): Promise<void> {
+    return new Promise(resolve => {
+      const wait = setTimeout(() => { waits.delete(wait); resolve() }, delay)
+      waits.add(wait)
+    })
+  }
+})

@@ -1,0 +1,99 @@
+import { randomBytes } from 'node:crypto'
+import fastify, { type FastifyInstance } from 'fastify'
+import * as v from 'valibot'
+import { Directory, parse, type AppRegistrationOptions, type ManagedIdentityRegistrationOptions, type ManagedIdentitySourceName, type RegisteredApp, type RegisteredManagedIdentity } from '../../lib/emulator/directory.ts'
+import { Faults, type Fault } from '../../lib/emulator/faults.ts'
+import { ManagedIdentityEndpoint } from '../../lib/emulator/managed-identity-endpoint.ts'
+import type { RecordedRequest } from '../../lib/emulator/request-log.ts'
+import { TokenEndpoint } from '../../lib/emulator/token-endpoint.ts'
+import { TokenIssuer } from '../../lib/emulator/token-issuer.ts'
+import { entraId } from './entra-id.ts'
+import { managedIdentity } from './managed-identity.ts'
+import { requestRecorder } from './request-recorder.ts'
+
+const seconds = v.pipe(v.number(), v.minValue(0, 'expected at least 0'))
+const optionsSchema = v.strictObject({
+  /** Default: a free one. */
+  port: v.optional(v.pipe(v.number(), v.integer('expected a port'), v.minValue(0, 'expected a port'), v.maxValue(65_535, 'expected a port'))),
+  /** The loopback address to listen on. Default: '127.0.0.1'. */
+  host: v.optional(v.picklist(['127.0.0.1', '::1', 'localhost'], 'the emulator listens on loopback only: expected 127.0.0.1, ::1 or localhost')),
+  /** Key and certificate (PEM) for https. Default: http. */
+  tls: v.optional(v.strictObject({ key: v.union([v.string(), v.instance(Buffer)], 'expected PEM'), cert: v.union([v.string(), v.instance(Buffer)], 'expected PEM') })),
+  /** Seconds that access tokens live. Default: 3,599 for apps, 86,399 for managed identities. */
+  accessTokenLifetime: v.optional(seconds),
+  /** Seconds after which Entra ID wants a token renewed. Default: half of a life of more than two hours, else it does not say. */
+  refreshIn: v.optional(seconds),
+  /** The clock, in milliseconds since the epoch. Default: `Date.now`. */
+  now: v.optional(v.custom<() => number>(value => typeof value === 'function', 'expected a function')),
+})
+
+export type EntraEmulatorOptions = v.InferInput<typeof optionsSchema>
+
+/** Entra ID and managed identity endpoints on loopback: real keys, real signatures, real checks. */
+export interface EntraEmulator {
+  /** For `AzureAd.Instance`; ends in `/`. */
+  readonly instance: string
+  /** The variables that make App Service's managed identity endpoint known, for this process or a child. */
+  readonly env: Readonly<Record<string, string>>
+  /** The variables that make a managed identity endpoint known. */
+  envOf (source: ManagedIdentitySourceName): Readonly<Record<string, string>>
+  /** `iss` of the tenant's tokens. */
+  issuer (tenantId: string): string
+  /** Where the keys are that the tenant's tokens are signed with. */
+  jwksUri (tenantId: string): string
+  /** Registers a client, an API, or both in one. */
+  registerApp (options: AppRegistrationOptions): RegisteredApp
+  /** Registers the system-assigned identity, or a user-assigned one by its ids. */
+  registerManagedIdentity (options?: ManagedIdentityRegistrationOptions): RegisteredManagedIdentity
+  /** What reached the emulator, in order. */
+  readonly requests: readonly RecordedRequest[]
+  /** Those that asked for a token. */
+  readonly tokenRequests: readonly RecordedRequest[]
+  /** Makes the next requests fail; gives a function that withdraws the fault. */
+  fail (fault: Fault): () => void
+  /** Signs with a new key from now on; the old ones stay published. */
+  rotateKeys (): Promise<void>
+  /** Ends it, with all requests that are under way. */
+  close (): Promise<void>
+}
+
+/**
+ * Starts an emulator of Entra ID and of Azure's managed identity endpoints on a loopback address.
+ *
+ * @throws TypeError when an option is not right, as is any address but a loopback one
+ */
+export async function startEntraEmulator (options: EntraEmulatorOptions = {}): Promise<EntraEmulator> {
+  const { port = 0, host = '127.0.0.1', tls, accessTokenLifetime, refreshIn, now = Date.now } = parse(optionsSchema, options, 'startEntraEmulator')
+  const directory = new Directory()
+  const faults = new Faults()
+  const identityHeader = randomBytes(16).toString('hex')
+  const requests: RecordedRequest[] = []
+  let instance = ''
+
+  const issuerOf = (tenantId: string) => `${instance}${tenantId.toLowerCase()}/v2.0`
+  const issuer = await TokenIssuer.create(issuerOf, now)
+  const app = fastify({ forceCloseConnections: true, routerOptions: { ignoreTrailingSlash: true }, ...tls && { https: tls } }) as unknown as FastifyInstance
+  await app.register(requestRecorder, { requests, faults, now })
+  await app.register(entraId, { instance: () => instance, issuerOf, issuer, now, directory, tokenEndpoint: new TokenEndpoint({ directory, issuer, now, accessTokenLifetime, refreshIn }) })
+  await app.register(managedIdentity, { endpoint: new ManagedIdentityEndpoint({ directory, issuer, now, accessTokenLifetime, identityHeader }) })
+  instance = `${await app.listen({ port, host })}/`.replace(/\/\/(127\.0\.0\.1|\[::1\]):/, host === 'localhost' ? '//localhost:' : '//$1:')
+
+  const environments: Record<ManagedIdentitySourceName, Readonly<Record<string, string>>> = {
+    'app-service': Object.freeze({ IDENTITY_ENDPOINT: `${instance}msi/token`, IDENTITY_HEADER: identityHeader }),
+    imds: Object.freeze({ AZURE_POD_IDENTITY_AUTHORITY_HOST: instance.slice(0, -1) }),
+  }
+  return {
+    instance,
+    env: environments['app-service'],
+    envOf: source => environments[source],
+    issuer: issuerOf,
+    jwksUri: tenantId => `${instance}${tenantId.toLowerCase()}/discovery/v2.0/keys`,
+    registerApp: options => directory.registerApp(options),
+    registerManagedIdentity: (options = {}) => directory.registerManagedIdentity(options),
+    requests,
+    get tokenRequests () { return requests.filter(({ endpoint }) => endpoint === 'token' || endpoint === 'managed-identity') },
+    fail: fault => faults.add(fault),
+    rotateKeys: () => issuer.rotateKeys(),
+    close: () => app.close(),
+  }
+}

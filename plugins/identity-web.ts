@@ -1,0 +1,89 @@
+import type { FastifyInstance, FastifyRequest, RouteOptions } from 'fastify'
+import { loadAppSettings } from '../lib/configuration/app-settings.ts'
+import { parseConfiguration, type Configuration } from '../lib/configuration/configuration.ts'
+import { parseOptions, type FastifyIdentityWebOptions, type IdentityWebOptions } from '../lib/configuration/schema.ts'
+import type { DownstreamApi } from '../lib/downstream/downstream-api.ts'
+import type { RouteApisOptions } from '../lib/downstream/route-apis.ts'
+import { ConfigurationError } from '../lib/errors.ts'
+import { IdentityWeb } from '../lib/identity-web.ts'
+import type { AuthorizationHeaderProvider } from '../lib/tokens/authorization-header-provider.ts'
+import type { TokenAcquirer } from '../lib/tokens/token-acquirer.ts'
+import { RouteDeclarations } from './route-declarations.ts'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** Calls the configured downstream APIs. */
+    downstreamApi: DownstreamApi
+    /** Gives `Authorization` headers for calls that are made with other clients. */
+    authorizationHeaderProvider: AuthorizationHeaderProvider
+    /** Gives access tokens. */
+    tokenAcquirer: TokenAcquirer
+  }
+  interface FastifyRequest {
+    /** Calls the configured downstream APIs with the identities that the route declares, until the request ends. */
+    readonly downstreamApi: DownstreamApi
+    /** Gives `Authorization` headers with the identities that the route declares. */
+    readonly authorizationHeaderProvider: AuthorizationHeaderProvider
+  }
+  interface FastifyContextConfig {
+    /** As whom this route calls which downstream API, and what differs from the API's section. */
+    downstreamApi?: RouteApisOptions
+  }
+}
+
+const kDownstreamApi = Symbol('fastify-identity-web.downstreamApi')
+const kAuthorizationHeaderProvider = Symbol('fastify-identity-web.authorizationHeaderProvider')
+
+interface Bound extends FastifyRequest {
+  [kDownstreamApi]?: DownstreamApi | undefined
+  [kAuthorizationHeaderProvider]?: AuthorizationHeaderProvider | undefined
+}
+
+/** Decorates the instance and its requests with the clients of one configuration. */
+export async function identityWeb (fastify: FastifyInstance, pluginOptions: FastifyIdentityWebOptions): Promise<void> {
+  const options = parseOptions(pluginOptions)
+  const configuration = configurationOf(fastify, options)
+  const identityWeb = new IdentityWeb(configuration, options, fastify.log)
+  const declarations = new RouteDeclarations(configuration)
+
+  fastify.decorate('downstreamApi', identityWeb.downstreamApi)
+  fastify.decorate('authorizationHeaderProvider', identityWeb.authorizationHeaderProvider)
+  fastify.decorate('tokenAcquirer', identityWeb.tokenAcquirer)
+
+  fastify.decorateRequest(kDownstreamApi)
+  fastify.decorateRequest(kAuthorizationHeaderProvider)
+  fastify.decorateRequest('downstreamApi', {
+    getter (this: FastifyRequest) {
+      const bound = this as Bound
+      return (bound[kDownstreamApi] ??= identityWeb.downstreamApiFor(bindingOf(this)))
+    }
+  })
+  fastify.decorateRequest('authorizationHeaderProvider', {
+    getter (this: FastifyRequest) {
+      const bound = this as Bound
+      return (bound[kAuthorizationHeaderProvider] ??= identityWeb.authorizationHeaderProviderFor(bindingOf(this)))
+    }
+  })
+
+  fastify.addHook('onRoute', (route: RouteOptions) => declarations.check(route))
+  fastify.addHook('onReady', async () => declarations.throwFaults())
+  fastify.addHook('onClose', () => identityWeb.close())
+
+  function bindingOf (request: FastifyRequest) {
+    return { logger: request.log, signal: () => request.signal, routeApis: declarations.of(request.routeOptions.config) }
+  }
+}
+
+function configurationOf (fastify: FastifyInstance, options: IdentityWebOptions): Configuration {
+  const { config, appSettings, azureAd, downstreamApis } = options
+  const source = config ?? appSettingsOf(appSettings) ?? (fastify as { config?: unknown }).config
+  if (source === undefined && azureAd === undefined && downstreamApis === undefined) {
+    throw new ConfigurationError(['there is no configuration: register a plugin that decorates fastify.config before this one, or set the option config or appSettings'])
+  }
+  return parseConfiguration({ source, ...azureAd !== undefined && { azureAd }, ...downstreamApis !== undefined && { downstreamApis } })
+}
+
+function appSettingsOf (appSettings: boolean | string | undefined): unknown {
+  if (appSettings === undefined || appSettings === false) return undefined
+  return loadAppSettings(appSettings === true ? {} : { path: appSettings })
+}

@@ -1,0 +1,10 @@
+import fp from 'fastify-plugin'
+import type { FastifyPluginAsync } from 'fastify'
+import type { FastifyIdentityWebOptions } from '../lib/configuration/schema.ts'
+import { identityWeb } from './identity-web.ts'
+
+export * from '../lib/public.ts'
+export type { FastifyIdentityWebOptions } from '../lib/configuration/schema.ts'
+
+const plugin: FastifyPluginAsync<FastifyIdentityWebOptions> = fp(identityWeb, { name: 'fastify-identity-web', fastify: '5.x' })
+export default plugin

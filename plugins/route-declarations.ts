@@ -1,0 +1,55 @@
+import type { FastifyContextConfig, RouteOptions } from 'fastify'
+import type { Configuration } from '../lib/configuration/configuration.ts'
+import { parseRouteApis, type RouteApi } from '../lib/downstream/route-apis.ts'
+import { ConfigurationError } from '../lib/errors.ts'
+
+type RouteApis = ReadonlyMap<string, RouteApi>
+const nothingDeclared: RouteApis = new Map()
+
+/** What the routes declare in `config.downstreamApi`: checked when they are registered, and looked up when they are called. */
+export class RouteDeclarations {
+  readonly #configuration: Configuration
+  readonly #parsed = new WeakMap<object, RouteApis>()
+  readonly #checked = new WeakSet()
+  readonly #faults: string[] = []
+
+  constructor (configuration: Configuration) {
+    this.#configuration = configuration
+  }
+
+  /** Notes the faults of a route, so that all of them can be told at once. */
+  check ({ method, url, config }: RouteOptions): void {
+    // The HEAD route that Fastify adds to a GET route shares its config.
+    if (config === undefined || this.#checked.has(config)) return
+    this.#checked.add(config)
+
+    const where = `route ${[method].flat().join(',')} ${url} config`
+    if ('auth' in config) this.#faults.push(`${where}.auth: needs inbound validation of the caller, which is not on`)
+    try {
+      this.#parse(config, where)
+    } catch (error) {
+      if (!(error instanceof ConfigurationError)) throw error
+      this.#faults.push(...error.faults)
+    }
+  }
+
+  /** @throws ConfigurationError when a route has a fault */
+  throwFaults (): void {
+    if (this.#faults.length > 0) throw new ConfigurationError(this.#faults)
+  }
+
+  /** What the route with this `config` declares; one that was registered before the plugin is checked here. */
+  of (config: FastifyContextConfig | undefined): RouteApis {
+    return config === undefined ? nothingDeclared : this.#parse(config, 'route config')
+  }
+
+  #parse ({ downstreamApi }: FastifyContextConfig, where: string): RouteApis {
+    if (downstreamApi === undefined) return nothingDeclared
+    const known = this.#parsed.get(downstreamApi)
+    if (known) return known
+
+    const routeApis = parseRouteApis(downstreamApi, this.#configuration, `${where}.downstreamApi`)
+    this.#parsed.set(downstreamApi, routeApis)
+    return routeApis
+  }
+}

@@ -1,0 +1,5 @@
+export { startEntraEmulator } from './emulator/start.ts'
+export type { EntraEmulator, EntraEmulatorOptions } from './emulator/start.ts'
+export type { AppRegistrationOptions, ManagedIdentityRegistrationOptions, ManagedIdentitySourceName, RegisteredApp, RegisteredManagedIdentity } from '../lib/emulator/directory.ts'
+export type { Fault } from '../lib/emulator/faults.ts'
+export type { EmulatorEndpoint, RecordedRequest } from '../lib/emulator/request-log.ts'

@@ -1,0 +1,17 @@
+import t from 'tap'
+import { retryAfterSeconds } from '../../../lib/tokens/retry-after.ts'
+
+const now = Date.parse('2026-11-24T12:00:00Z')
+const cases: [string | undefined, number | undefined][] = [
+  ['120', 120],
+  ['0', 0],
+  ['Tue, 24 Nov 2026 12:00:30 GMT', 30],
+  ['Tue, 24 Nov 2026 11:00:00 GMT', 0],
+  ['soon', undefined],
+  [undefined, undefined],
+]
+for (const [header, seconds] of cases) {
+  t.test(`Retry-After: ${header} means ${seconds} seconds`, async t => {
+    t.equal(retryAfterSeconds(header, now), seconds)
+  })
+}
