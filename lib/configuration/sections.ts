@@ -16,7 +16,7 @@ export function sectionsOf (source: unknown, faults: string[]): Section {
   const sections: Section = {}
   for (const [key, value] of Object.entries(source)) {
     if (isPrototypeKey(key)) faults.push(`${key}: this key is not allowed`)
-    else if (!isFlat(key)) sections[key] = value
+    else if (!isFlat(key) && value !== undefined && value !== null) sections[key] = value
   }
   for (const [key, value] of Object.entries(source)) {
     if (isFlat(key)) setFlat(sections, key, value, faults)

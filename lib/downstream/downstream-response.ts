@@ -21,6 +21,8 @@ export class StreamingResponse implements DownstreamResponse {
     this.#data = data
     this.#deadline = deadline
     data.body.once('close', () => deadline.release())
+    // A body that nobody reads must not end the process when it breaks off.
+    data.body.on('error', () => {})
   }
 
   get ok (): boolean {
@@ -52,8 +54,7 @@ export class StreamingResponse implements DownstreamResponse {
   }
 
   async #read<T> (read: () => Promise<T>): Promise<T> {
-    // A second read is a mistake of the reader's: undici's own message says so.
-    if (this.#data.body.bodyUsed) return await read()
+    if (this.#data.body.bodyUsed) throw new TypeError(`the body of the answer of ${this.#name} has been read already`)
     try {
       return await read()
     } catch (error) {

@@ -31,7 +31,7 @@ export function requestBody (api: Pick<ApiConfiguration, 'name' | 'contentType' 
   if (content instanceof ArrayBuffer) return { body: new Uint8Array(content), contentType: ownType }
   if (content instanceof ReadableStream) return { body: Readable.fromWeb(content as Parameters<typeof Readable.fromWeb>[0]), contentType: ownType }
   if (content instanceof URLSearchParams) return { body: content.toString(), contentType: 'application/x-www-form-urlencoded;charset=UTF-8' }
-  if (isFormData(content)) return { body: content, contentType: undefined }
+  if (content instanceof globalThis.FormData || content instanceof FormData) return { body: undiciForm(content), contentType: undefined }
   if (typeof content === 'string' && (serializer || !isJson(contentType))) return { body: content, contentType }
   return { body: toJson(api.name, content), contentType }
 }
@@ -41,9 +41,12 @@ export function isJson (mediaType: string): boolean {
   return /^application\/(json|[^;]+\+json)$/i.test(mediaType.split(';', 1)[0]!.trim())
 }
 
-// Node's own FormData is another class than undici's.
-function isFormData (content: unknown): content is FormData {
-  return content instanceof FormData || content instanceof globalThis.FormData
+/** Node's own FormData is another class than undici's, and undici sends its own only. */
+function undiciForm (form: Iterable<[string, unknown]>): FormData {
+  if (form instanceof FormData) return form
+  const copy = new FormData()
+  for (const [name, value] of form) copy.append(name, value)
+  return copy
 }
 
 function toJson (name: string, content: unknown): string {

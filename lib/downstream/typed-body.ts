@@ -17,7 +17,10 @@ const MAX_ERROR_BODY = 4096
 export async function typedBody (response: DownstreamResponse, api: ApiConfiguration, method: string, secrets: readonly string[]): Promise<unknown> {
   if (!response.ok) throw await statusError(response, api.name, secrets)
   if (api.deserializer) return await api.deserializer(response)
-  if (method === 'HEAD' || response.status === 204) return undefined
+  if (method === 'HEAD' || response.status === 204) {
+    await response.discard()
+    return undefined
+  }
 
   const { responseType } = api
   if (responseType === undefined) return await readByMediaType(response, api.name)

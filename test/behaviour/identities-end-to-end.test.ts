@@ -77,7 +77,7 @@ t.test('the configuration may come from fastify.config, nested, flat or as JSON 
   for (const config of [{ AzureAd, MyWebApi }, flat, { AzureAd: JSON.stringify(AzureAd), MyWebApi: JSON.stringify(MyWebApi), PORT: '3000' }]) {
     const app = fastify()
     t.teardown(() => app.close())
-    app.decorate('config', config)
+    app.decorate('config', config as never)
     await app.register(identityWeb)
 
     t.strictSame(await app.downstreamApi.getForApp('MyWebApi'), todos)
