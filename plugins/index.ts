@@ -1,6 +1,8 @@
 import fp from 'fastify-plugin'
 import type { FastifyPluginAsync } from 'fastify'
 import type { FastifyIdentityWebOptions } from '../lib/configuration/schema.ts'
+// Imported for its types too: what it adds to Fastify's.
+import './identity-web.ts'
 import { identityWeb } from './identity-web.ts'
 
 export * from '../lib/public.ts'
