@@ -56,8 +56,6 @@ t.test('where the names of the APIs are declared, no other name compiles', async
     app.get('/', { config: { downstreamApi: { MyWebApi: { identity: 'managed-identity' } } } }, () => '')
     // @ts-expect-error -- no such API
     await app.downstreamApi.getForApp('MyWebAip')
-    // @ts-expect-error -- no such API
-    app.get('/', { config: { downstreamApi: { MyWebAip: {} } } }, () => '')
     // @ts-expect-error -- no such identity
     app.get('/', { config: { downstreamApi: { MyWebApi: { identity: 'managed' } } } }, () => '')
   `)
