@@ -1,4 +1,8 @@
-/** `text` without any of the secrets that stand in it. */
+/** `text` without any of the secrets that stand in it, as they are or as a URL, a form or JSON would write them. */
 export function redact (text: string, secrets: readonly string[]): string {
-  return secrets.reduce((rest, secret) => secret === '' ? rest : rest.replaceAll(secret, '[redacted]'), text)
+  return secrets.filter(secret => secret !== '').flatMap(spellings).reduce((rest, secret) => rest.replaceAll(secret, '[redacted]'), text)
+}
+
+function spellings (secret: string): string[] {
+  return [secret, JSON.stringify(secret).slice(1, -1), encodeURIComponent(secret), new URLSearchParams({ '': secret }).toString().slice(1)]
 }
