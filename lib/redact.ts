@@ -4,5 +4,5 @@ export function redact (text: string, secrets: readonly string[]): string {
 }
 
 function spellings (secret: string): string[] {
-  return [secret, JSON.stringify(secret).slice(1, -1), encodeURIComponent(secret), new URLSearchParams({ '': secret }).toString().slice(1)]
+  return [secret, JSON.stringify(secret).slice(1, -1), encodeURIComponent(secret.toWellFormed()), new URLSearchParams({ '': secret }).toString().slice(1)]
 }

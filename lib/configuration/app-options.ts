@@ -1,48 +1,21 @@
 import * as v from 'valibot'
-import { clientIdText, guidText, hostText, nonEmpty, parameters, tenantText, text } from './value-schemas.ts'
-
-const described = <const T extends v.GenericSchema>(schema: T, description: string) => v.pipe(schema, v.description(description))
-const skip = described(v.boolean(), 'Passes the credential over. Default: false.')
-const common = { skip: v.optional(skip), id: v.optional(text) }
-const certificatePassword = v.optional(text)
-
-/** The client credentials that .NET knows, by `SourceType`. */
-export const sourceTypes = {
-  ClientSecret: v.strictObject({ sourceType: v.literal('ClientSecret'), ...common, clientSecret: nonEmpty }),
-  Path: v.strictObject({ sourceType: v.literal('Path'), ...common, certificateDiskPath: nonEmpty, certificatePassword }),
-  Base64Encoded: v.strictObject({ sourceType: v.literal('Base64Encoded'), ...common, base64EncodedValue: nonEmpty, certificatePassword }),
-  KeyVault: v.strictObject({ sourceType: v.literal('KeyVault'), ...common, keyVaultUrl: nonEmpty, keyVaultCertificateName: nonEmpty, managedIdentityClientId: v.optional(guidText) }),
-  SignedAssertionFromManagedIdentity: v.strictObject({ sourceType: v.literal('SignedAssertionFromManagedIdentity'), ...common, managedIdentityClientId: v.optional(guidText), tokenExchangeUrl: v.optional(nonEmpty), tokenExchangeAuthority: v.optional(nonEmpty) }),
-  SignedAssertionFilePath: v.strictObject({ sourceType: v.literal('SignedAssertionFilePath'), ...common, signedAssertionFileDiskPath: v.optional(nonEmpty) }),
-  SignedAssertionFromVault: v.strictObject({ sourceType: v.literal('SignedAssertionFromVault'), ...common, keyVaultUrl: v.optional(nonEmpty), customSignedAssertionProviderName: v.optional(nonEmpty), customSignedAssertionProviderData: v.optional(v.record(v.string(), v.unknown())) }),
-  CustomSignedAssertion: v.strictObject({ sourceType: v.literal('CustomSignedAssertion'), ...common, customSignedAssertionProviderName: nonEmpty, customSignedAssertionProviderData: v.optional(v.record(v.string(), v.unknown())) }),
-}
-
-/** What to use instead of a source type that Node cannot serve, and of one that this version does not serve yet. */
-export const unservedSourceTypes: Readonly<Record<string, string>> = {
-  Certificate: 'a certificate object is .NET\'s own; use ClientSecret',
-  StoreWithThumbprint: 'Node has no certificate store of the operating system; use ClientSecret',
-  StoreWithDistinguishedName: 'Node has no certificate store of the operating system; use ClientSecret',
-  StoreWithSubjectName: 'Node has no certificate store of the operating system; use ClientSecret',
-  AutoDecryptKeys: 'it is for token decryption, not for a client credential; use ClientSecret',
-  ManagedCertificate: 'it is for Microsoft\'s own services; use ClientSecret',
-  Path: 'this version does not serve it; use ClientSecret or a managed identity',
-  Base64Encoded: 'this version does not serve it; use ClientSecret or a managed identity',
-  KeyVault: 'this version does not serve it; use ClientSecret or a managed identity',
-  SignedAssertionFromManagedIdentity: 'this version does not serve it; use ClientSecret or a managed identity',
-  SignedAssertionFilePath: 'this version does not serve it; use ClientSecret or a managed identity',
-  SignedAssertionFromVault: 'this version does not serve it; use ClientSecret or a managed identity',
-  CustomSignedAssertion: 'this version does not serve it; use ClientSecret or a managed identity',
-}
-
-export const clientCredential = v.variant('sourceType', Object.values(sourceTypes) as [typeof sourceTypes.ClientSecret, typeof sourceTypes.Path, typeof sourceTypes.Base64Encoded, typeof sourceTypes.KeyVault, typeof sourceTypes.SignedAssertionFromManagedIdentity, typeof sourceTypes.SignedAssertionFilePath, typeof sourceTypes.SignedAssertionFromVault, typeof sourceTypes.CustomSignedAssertion])
+import { splitAuthority } from './authority-url.ts'
+import { clientCredential } from './client-credential-options.ts'
+import { isSection } from './own-entries.ts'
+import { authorityFault, instanceFault } from './url-rules.ts'
+import { clientIdText, described, hostText, nonEmpty, parameters, tenantText, unsupported } from './value-schemas.ts'
 
 /** Keys of .NET web apps and web APIs that mean nothing here: accepted, with one warning. */
-export const keysWithoutEffect = ['callbackPath', 'signedOutCallbackPath', 'signedOutRedirectUri', 'remoteSignOutPath', 'scopes', 'showPII', 'enablePiiLogging', 'allowWebApiToBeAuthorizedByACL', 'withSpaAuthCode', 'resetPasswordPolicyId', 'editProfilePolicyId', 'defaultUserFlow', 'errorPath', 'responseType', 'usePkce', 'saveTokens', 'legacyCacheCompatibilityEnabled', 'isDefaultPlatform'] as const
+export const keysWithoutEffect = [
+  'callbackPath', 'signedOutCallbackPath', 'signedOutRedirectUri', 'remoteSignOutPath', 'redirectUri', 'errorPath',
+  'scopes', 'responseType', 'responseMode', 'usePkce', 'saveTokens', 'withSpaAuthCode', 'getClaimsFromUserInfoEndpoint', 'metadataAddress', 'requireHttpsMetadata', 'tokenValidationParameters',
+  'resetPasswordPolicyId', 'editProfilePolicyId', 'defaultUserFlow', 'allowWebApiToBeAuthorizedByACL',
+  'clientName', 'clientVersion', 'logLevel', 'showPII', 'enablePiiLogging', 'isDefaultPlatformLoggingEnabled', 'legacyCacheCompatibilityEnabled', 'enableCacheSynchronization',
+] as const
 const withoutEffect = Object.fromEntries(keysWithoutEffect.map(key => [key, v.unknown()])) as Record<typeof keysWithoutEffect[number], v.UnknownSchema>
 
 /** An app registration, and where it proves itself. */
-export const azureAdOptions = v.partial(v.strictObject({
+export const azureAdOptions = v.pipe(v.partial(v.strictObject({
   /** The cloud, as in `https://login.microsoftonline.com/`. */
   instance: described(nonEmpty, 'The cloud, as in `https://login.microsoftonline.com/`: a Microsoft one, a loopback host, or one of `KnownAuthorities`.'),
   /** The tenant's id or domain name. */
@@ -52,7 +25,7 @@ export const azureAdOptions = v.partial(v.strictObject({
   /** Instance and tenant in one URL, instead of both. */
   authority: described(nonEmpty, 'Instance and tenant in one URL. Ignored, with a warning, beside either of them.'),
   /** What the app proves itself with: the first that loads. */
-  clientCredentials: described(v.array(v.optional(clientCredential)), 'What the app proves itself with: the first that loads. This version serves `"SourceType": "ClientSecret"` with `ClientSecret`.'),
+  clientCredentials: described(v.array(clientCredential), 'What the app proves itself with: the first that loads. This version serves `"SourceType": "ClientSecret"` with `ClientSecret`.'),
   /** The one credential of older configurations. */
   clientSecret: described(nonEmpty, 'The one credential of older configurations. Ignored beside `ClientCredentials`.'),
   /** Capabilities of the app, as in `['cp1']`; apply to every flow. */
@@ -70,8 +43,30 @@ export const azureAdOptions = v.partial(v.strictObject({
   audience: described(nonEmpty, 'Read for compatibility; inbound tokens are not validated yet.'),
   audiences: described(v.array(nonEmpty), 'Read for compatibility; inbound tokens are not validated yet.'),
   tokenDecryptionCredentials: described(v.array(v.record(v.string(), v.unknown())), 'Read for compatibility; inbound tokens are not validated yet.'),
+  clientCertificates: unsupported('not supported; use ClientCredentials'),
+  clientCredentialsUsingManagedIdentity: unsupported('not supported; use AcquireTokenOptions.ManagedIdentity of the API'),
+  userAssignedManagedIdentityClientId: unsupported('not supported; use AcquireTokenOptions.ManagedIdentity of the API'),
+  tokenDecryptionCertificates: unsupported('not supported; use TokenDecryptionCredentials'),
   ...withoutEffect,
+})), v.rawCheck(({ dataset: { value: input }, addIssue }) => {
+  if (!isSection(input)) return
+  const [key, message] = addressFault(input) ?? []
+  if (key !== undefined && message !== undefined) addIssue({ message, path: [{ type: 'object', origin: 'value', input, key, value: input[key] }] })
 }))
 
-export type AzureAdOptions = v.InferInput<typeof azureAdOptions>
-export type ClientCredentialOptions = v.InferInput<typeof clientCredential>
+type Unsupported = 'clientCertificates' | 'clientCredentialsUsingManagedIdentity' | 'userAssignedManagedIdentityClientId' | 'tokenDecryptionCertificates'
+export type AzureAdOptions = Omit<v.InferInput<typeof azureAdOptions>, Unsupported>
+
+/** The key that says where the app proves itself, and why no secret must be sent there. */
+function addressFault ({ instance, tenantId, authority, knownAuthorities }: Record<string, unknown>): [key: string, fault: string | undefined] | undefined {
+  const known = Array.isArray(knownAuthorities) ? knownAuthorities.filter(item => typeof item === 'string') : []
+  if (typeof instance === 'string') return ['instance', instanceFault(instance, known)]
+  if (instance !== undefined || tenantId !== undefined || typeof authority !== 'string') return undefined
+
+  const fault = authorityFault(authority, known)
+  return ['authority', fault ?? tenantFault(splitAuthority(authority).tenantId)]
+}
+
+function tenantFault (tenantId: string | undefined): string | undefined {
+  return tenantId === undefined || v.is(tenantText, tenantId) ? undefined : 'expected the id or the domain name of a tenant as the first part of the path'
+}

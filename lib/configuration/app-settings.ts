@@ -2,8 +2,9 @@ import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { basename, dirname, extname, join, resolve } from 'node:path'
 import { parse, printParseErrorCode, visit, type ParseError } from 'jsonc-parser'
 import { ConfigurationError } from '../errors.ts'
-import { findEntry, isPrototypeKey, isSection } from './own-entries.ts'
-import { isFlat, setFlat } from './sections.ts'
+import { isFlat, setFlat } from './flat-keys.ts'
+import { findEntry, isSection } from './own-entries.ts'
+import { isPrototypeKey } from './prototype-keys.ts'
 
 type Settings = Record<string, unknown>
 
@@ -24,7 +25,7 @@ export interface LoadAppSettingsOptions {
  */
 export function loadAppSettings ({ path = process.cwd(), env = process.env, environment = env['NODE_ENV'] }: LoadAppSettingsOptions = {}): Settings {
   const faults: string[] = []
-  const file = existsSync(path) && statSync(path).isDirectory() ? resolve(path, 'appsettings.json') : resolve(path)
+  const file = isFolder(path) ? resolve(path, 'appsettings.json') : resolve(path)
   if (!existsSync(file)) throw new ConfigurationError([`${file}: there is no such file; create it, or set path to the file or its folder`])
 
   let settings = readSettings(file, faults)
@@ -37,14 +38,21 @@ export function loadAppSettings ({ path = process.cwd(), env = process.env, envi
   return settings
 }
 
+function isFolder (path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true
+}
+
+/** `appsettings.<environment>.json` beside `file`: as it is spelt, or else in any letter case. */
 function environmentFile (file: string, environment: string): string | undefined {
-  const wanted = `${basename(file, extname(file))}.${environment}${extname(file)}`.toLowerCase()
-  const found = readdirSync(dirname(file)).find(name => name.toLowerCase() === wanted)
+  const wanted = `${basename(file, extname(file))}.${environment}${extname(file)}`
+  const names = readdirSync(dirname(file))
+  const found = names.find(name => name === wanted) ?? names.find(name => name.toLowerCase() === wanted.toLowerCase())
   return found === undefined ? undefined : join(dirname(file), found)
 }
 
 function readSettings (file: string, faults: string[]): Settings {
-  const text = readFileSync(file, 'utf8').replace(/^\ufeff/, '')
+  const text = readText(file, faults)
+  if (text === undefined) return {}
   const errors: ParseError[] = []
   const settings: unknown = parse(text, errors, { allowTrailingComma: true })
   const [error] = errors
@@ -66,13 +74,26 @@ function readSettings (file: string, faults: string[]): Settings {
   return settings
 }
 
+function readText (file: string, faults: string[]): string | undefined {
+  try {
+    return readFileSync(file, 'utf8').replace(/^\ufeff/, '')
+  } catch (error) {
+    faults.push(`${file}: cannot be read (${(error as NodeJS.ErrnoException).code})`)
+    return undefined
+  }
+}
+
 /** `over` merged into `base` per key, in any letter case; lists merge by index, as in .NET. */
-function merge (base: unknown, over: unknown): Settings {
-  const result = (Array.isArray(base) ? [...base as unknown[]] : { ...base as Settings }) as Settings
-  for (const [key, value] of Object.entries(over as Settings)) {
+function merge (base: Settings, over: Settings): Settings {
+  const isList = Array.isArray(base) && Object.keys(over).every(key => /^\d+$/.test(key))
+  const result = (isList ? [...base as unknown[]] : { ...base }) as Settings
+  for (const [key, value] of Object.entries(over)) {
     const [spelling, existing] = findEntry(result, key) ?? [key, undefined]
-    const both = typeof existing === 'object' && existing !== null && typeof value === 'object' && value !== null
-    result[spelling] = both ? merge(existing, value) : value
+    result[spelling] = isTree(existing) && isTree(value) ? merge(existing, value) : value
   }
   return result
+}
+
+function isTree (value: unknown): value is Settings {
+  return typeof value === 'object' && value !== null
 }

@@ -1,19 +1,13 @@
-import type * as v from 'valibot'
 import { ConfigurationError } from '../errors.ts'
-import { parseApp, type AppConfiguration } from './app-configuration.ts'
-import { downstreamApiDefaults, downstreamApiOptions, type AcquireTokenOptions, type DownstreamApiOptions } from './api-options.ts'
+import { parseApi, type ApiConfiguration } from './api-configuration.ts'
+import { foundApis, wantedApis, type WantedApis } from './api-sections.ts'
+import { missingOf, type AppConfiguration } from './app-configuration.ts'
 import type { AzureAdOptions } from './app-options.ts'
-import { deepFreeze } from './freeze.ts'
-import { findEntry, isSection } from './own-entries.ts'
-import { readOptions } from './read-options.ts'
-import { fromJson, sectionsOf } from './sections.ts'
-import { suggestion } from './suggestion.ts'
-import { missingOf } from './app-configuration.ts'
+import { AppSections } from './app-sections.ts'
+import { missingSection, sectionsOf } from './sections.ts'
 
+export type { ApiConfiguration } from './api-configuration.ts'
 export { missingOf, type AppConfiguration, type ClientCredentialConfiguration } from './app-configuration.ts'
-
-type Section = Record<string, unknown>
-type ApiOptions = v.InferOutput<typeof downstreamApiOptions>
 
 /** What the configuration is made from. */
 export interface ConfigurationInput {
@@ -22,24 +16,7 @@ export interface ConfigurationInput {
   /** The app section: its name, or its options. Default: 'AzureAd'. */
   azureAd?: string | AzureAdOptions
   /** Which sections are downstream APIs, by service name. Default: those under `DownstreamApis`, and every section with a `BaseUrl`. */
-  downstreamApis?: readonly string[] | Readonly<Record<string, string | DownstreamApiOptions>>
-}
-
-/** A downstream API with all its options; frozen. */
-export interface ApiConfiguration extends Readonly<Omit<ApiOptions, 'scopes' | 'acquireTokenOptions' | keyof typeof downstreamApiDefaults>> {
-  readonly name: string
-  readonly baseUrl: string
-  readonly relativePath: string
-  readonly httpMethod: string
-  readonly scopes: readonly string[]
-  readonly requestAppToken: boolean
-  readonly acceptHeader: string
-  readonly contentType: string
-  readonly extraHeaderParameters: Readonly<Record<string, string>>
-  readonly extraQueryParameters: Readonly<Record<string, string>>
-  readonly acquireTokenOptions: AcquireTokenOptions
-  readonly timeout: number
-  readonly retry: number
+  downstreamApis?: WantedApis
 }
 
 /** The sections, read and checked; frozen. */
@@ -53,126 +30,41 @@ export interface Configuration {
 }
 
 /** @throws ConfigurationError with every fault */
-export function parseConfiguration ({ source, azureAd = 'AzureAd', downstreamApis }: ConfigurationInput): Configuration {
+export function parseConfiguration ({ source, azureAd, downstreamApis }: ConfigurationInput): Configuration {
   const faults: string[] = []
-  const warnings: string[] = []
   const sections = sectionsOf(source, faults)
+  const apps = new AppSections(sections, azureAd)
+  const defaultApp = apps.default(faults)
 
-  const apps = new Map<string, AppConfiguration | undefined>()
-  const readApp = (name: string, faults: string[]): AppConfiguration | undefined => {
-    const key = name.toLowerCase()
-    if (!apps.has(key)) {
-      const entry = findEntry(sections, name)
-      apps.set(key, entry && parseApp(...readable(entry), faults, warnings))
-    }
-    return apps.get(key)
-  }
-
-  const isInline = typeof azureAd !== 'string'
-  const defaultApp = isInline ? parseApp('AzureAd', azureAd, faults, warnings) : readApp(azureAd, faults)
-  if (!isInline && azureAd !== 'AzureAd' && !findEntry(sections, azureAd)) faults.push(missingSection('options.azureAd', azureAd, sections))
-
+  const found = downstreamApis === undefined ? foundApis(sections, apps.names, faults) : wantedApis(sections, downstreamApis, faults)
   const apis = new Map<string, ApiConfiguration>()
-  const appNames = isInline ? ['azuread'] : ['azuread', azureAd.toLowerCase()]
-  for (const [name, where, options] of apiSections(sections, downstreamApis, appNames, faults)) {
-    const api = parseApi(name, where, options, faults)
+  for (const { name, where, value } of found) {
+    const api = parseApi(name, where, value, faults)
     if (api === undefined) continue
     apis.set(name, api)
-    checkAppOf(api, where)
+    requireAppOf(api, where)
   }
-  if (faults.length > 0) throw new ConfigurationError(unique(faults))
+  if (faults.length > 0) throw new ConfigurationError([...new Set(faults)])
 
   return Object.freeze({
     apis,
-    warnings: Object.freeze(warnings),
+    warnings: Object.freeze([...apps.warnings]),
     app (name?: string) {
       if (name === undefined) return defaultApp
       const faults: string[] = []
-      const app = readApp(name, faults)
-      if (faults.length === 0) return app
-      apps.delete(name.toLowerCase())
-      throw new ConfigurationError(faults)
+      const app = apps.named(name, faults)
+      if (faults.length > 0) throw new ConfigurationError(faults)
+      return app
     },
   })
 
   /** An app section that an API names must be there; one that it needs must be complete. */
-  function checkAppOf ({ scopes, acquireTokenOptions }: ApiConfiguration, where: string): void {
+  function requireAppOf ({ scopes, acquireTokenOptions }: ApiConfiguration, where: string): void {
     const { authenticationOptionsName: name, managedIdentity } = acquireTokenOptions
-    if (name !== undefined && !findEntry(sections, name)) faults.push(missingSection(`${where}.AcquireTokenOptions.AuthenticationOptionsName`, name, sections))
-    const app = name === undefined ? defaultApp : readApp(name, faults)
-    const needed = scopes.length > 0 && managedIdentity === undefined
-    if (app === undefined || !needed || !app.isIdentity) return
-    for (const missing of missingOf(app)) faults.push(`${app.name}.${missing}: is missing, and ${where} needs it`)
+    if (name !== undefined && !apps.has(name)) faults.push(missingSection(`${where}.AcquireTokenOptions.AuthenticationOptionsName`, name, sections))
+    const app = name === undefined ? defaultApp : apps.named(name, faults)
+    const isNeeded = scopes.length > 0 && managedIdentity === undefined
+    if (app === undefined || !isNeeded || !app.isIdentity) return
+    for (const key of missingOf(app)) faults.push(`${app.name}.${key}: is missing, and ${where} needs it`)
   }
-}
-
-function parseApi (name: string, where: string, options: unknown, faults: string[]): ApiConfiguration | undefined {
-  const parsed = readOptions(downstreamApiOptions, options, where, faults)
-  if (parsed === undefined) return undefined
-  if (parsed.baseUrl === undefined) {
-    faults.push(`${where}.BaseUrl: is missing`)
-    return undefined
-  }
-  return deepFreeze({ ...downstreamApiDefaults, ...parsed, name, baseUrl: new URL(parsed.baseUrl).href }) as unknown as ApiConfiguration
-}
-
-type ApiSection = [name: string, where: string, options: unknown]
-
-function apiSections (sections: Section, wanted: ConfigurationInput['downstreamApis'], appNames: readonly string[], faults: string[]): ApiSection[] {
-  if (wanted !== undefined) return wantedSections(sections, wanted, faults)
-
-  const [groupName, group] = findEntry(sections, 'DownstreamApis') ?? []
-  const children = asSection(group)
-  if (group !== undefined && children === undefined) faults.push(`${groupName}: expected an object`)
-  const grouped = Object.entries(children ?? {}).map(([name, options]): ApiSection => [name, `${groupName}.${name}`, fromJson(options)])
-  const topLevel = Object.entries(sections)
-    .filter(([name]) => !appNames.includes(name.toLowerCase()) && name !== groupName)
-    .map(([name, value]): ApiSection => [name, name, asSection(value)])
-    .filter(([, , options]) => options !== undefined && findEntry(options as Section, 'BaseUrl'))
-  for (const [name, where] of topLevel) {
-    if (grouped.some(([other]) => other === name)) faults.push(`${where}: there is an API of this name under ${groupName} too`)
-  }
-  return [...grouped, ...topLevel]
-}
-
-function wantedSections (sections: Section, wanted: NonNullable<ConfigurationInput['downstreamApis']>, faults: string[]): ApiSection[] {
-  const entries = Array.isArray(wanted) ? wanted.map((name: string) => [name, name] as const) : Object.entries(wanted)
-  const found: ApiSection[] = []
-  for (const [name, section] of entries) {
-    if (typeof section !== 'string') found.push([name, `options.downstreamApis.${name}`, section])
-    else {
-      const entry = findSection(sections, section)
-      if (entry) found.push([name, ...entry])
-      else faults.push(missingSection(`options.downstreamApis${Array.isArray(wanted) ? '' : `.${name}`}`, section, sections))
-    }
-  }
-  return found
-}
-
-/** The section at a path such as `DownstreamApis:MyWebApi`; a bare name is looked for among the top-level sections, then under `DownstreamApis`. */
-function findSection (sections: Section, path: string): [where: string, options: unknown] | undefined {
-  const at = (path: string) => path.split(':').reduce<[string[], unknown] | undefined>((parent, part) => {
-    const entry = parent && isSection(parent[1]) ? findEntry(parent[1], part) : undefined
-    return entry && [[...parent![0], entry[0]], fromJson(entry[1])]
-  }, [[], sections])
-  const found = at(path) ?? (path.includes(':') ? undefined : at(`DownstreamApis:${path}`))
-  return found && [found[0].join('.'), found[1]]
-}
-
-function missingSection (where: string, name: string, sections: Section): string {
-  const meant = suggestion(name, Object.keys(sections))
-  return `${where}: there is no section "${name}"${meant === undefined ? '' : `, did you mean "${meant}"?`}`
-}
-
-function readable ([name, value]: [string, unknown]): [string, unknown] {
-  return [name, fromJson(value)]
-}
-
-function asSection (value: unknown): Section | undefined {
-  const section = fromJson(value)
-  return isSection(section) ? section : undefined
-}
-
-function unique (faults: readonly string[]): string[] {
-  return [...new Set(faults)]
 }

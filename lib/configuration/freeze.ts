@@ -1,8 +1,9 @@
-/** `value` with all plain objects and lists in it frozen; functions, signals and dispatchers are left as they are. */
+/** `value` with all plain objects and lists in it frozen; functions, signals and other instances are left as they are. */
 export function deepFreeze<T> (value: T): T {
   if (!isPlain(value) || Object.isFrozen(value)) return value
+  Object.freeze(value)
   for (const item of Object.values(value)) deepFreeze(item)
-  return Object.freeze(value)
+  return value
 }
 
 /** A copy of `value` in which no plain object and no list is shared with it. */
@@ -12,6 +13,9 @@ export function deepCopy<T> (value: T): T {
   return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, deepCopy(item)])) as T
 }
 
-function isPlain (value: unknown): value is object {
-  return Array.isArray(value) || (typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype)
+/** Whether `value` is a list or an object that is nothing but its entries. */
+export function isPlain (value: unknown): value is object {
+  if (typeof value !== 'object' || value === null) return false
+  const prototype: unknown = Object.getPrototypeOf(value)
+  return Array.isArray(value) || prototype === Object.prototype || prototype === null
 }

@@ -1,12 +1,11 @@
 import { ConfigurationError } from '../errors.ts'
-import { acquireTokenOptions, downstreamApiDefaults, downstreamApiOptions, type AcquireTokenOptions, type DownstreamApiOptions } from './api-options.ts'
-import type { ApiConfiguration } from './configuration.ts'
-import { deepCopy, deepFreeze } from './freeze.ts'
-import { isSection } from './own-entries.ts'
+import { acquireTokenOptions, type AcquireTokenOptions } from './acquire-token-options.ts'
+import { completeApi, freezeApi, type ApiConfiguration, type ApiOptions } from './api-configuration.ts'
+import { downstreamApiOptions, type DownstreamApiOptions } from './api-options.ts'
+import { deepCopy } from './freeze.ts'
+import { mergeApi } from './merge.ts'
+import { findEntry } from './own-entries.ts'
 import { readOptions } from './read-options.ts'
-
-/** The options that are merged per key; all others are replaced whole. */
-const mergedPerKey = ['acquireTokenOptions', 'extraHeaderParameters', 'extraQueryParameters', 'pathParameters', 'query'] as const
 
 /**
  * The API with what `override` changes of it, as a new value.
@@ -16,18 +15,12 @@ const mergedPerKey = ['acquireTokenOptions', 'extraHeaderParameters', 'extraQuer
  */
 export function applyOverride (base: ApiConfiguration, override: object, where: string, allow: { baseUrl: boolean }): ApiConfiguration {
   const faults: string[] = []
-  const parsed = readOptions(downstreamApiOptions, override, where, faults)
-  if (parsed === undefined) throw new ConfigurationError(faults)
-  if (!allow.baseUrl) requireSameBaseUrl(parsed.baseUrl, base, where)
+  const options = readOptions(downstreamApiOptions, override, where, faults)
+  if (!allow.baseUrl) requireSameBaseUrl(override, base, where, faults)
+  if (options === undefined || faults.length > 0) throw new ConfigurationError(faults)
 
-  const merged: Record<string, unknown> = { ...base }
-  for (const [key, value] of Object.entries(parsed)) {
-    const before = merged[key]
-    const perKey = (mergedPerKey as readonly string[]).includes(key) && isSection(before)
-    merged[key] = perKey ? { ...before, ...value as object } : value
-  }
-  if (parsed.baseUrl !== undefined) merged['baseUrl'] = new URL(parsed.baseUrl).href
-  return deepFreeze(merged) as unknown as ApiConfiguration
+  const { baseUrl = base.baseUrl } = options
+  return freezeApi({ ...mergeApi(base, options), baseUrl: new URL(baseUrl).href })
 }
 
 /**
@@ -37,21 +30,25 @@ export function applyOverride (base: ApiConfiguration, override: object, where: 
  */
 export function checkApi (candidate: object, base: ApiConfiguration, where: string): ApiConfiguration {
   const faults: string[] = []
-  const parsed = readOptions(downstreamApiOptions, candidate, where, faults)
-  if (parsed === undefined) throw new ConfigurationError(faults)
-  requireSameBaseUrl(parsed.baseUrl, base, where)
-  return deepFreeze({ ...downstreamApiDefaults, ...parsed, name: base.name, baseUrl: base.baseUrl }) as unknown as ApiConfiguration
+  const options = readOptions(downstreamApiOptions, candidate, where, faults)
+  requireSameBaseUrl(candidate, base, where, faults)
+  if (options === undefined || faults.length > 0) throw new ConfigurationError(faults)
+  return completeApi(base.name, base.baseUrl, options)
 }
 
-function requireSameBaseUrl (baseUrl: string | undefined, base: ApiConfiguration, where: string): void {
-  if (baseUrl !== undefined && new URL(baseUrl).href !== base.baseUrl) {
-    throw new ConfigurationError([`${where}.baseUrl: cannot be changed by a call, since the token belongs to the configured one`])
+/** The token belongs to the configured URL; one that is no URL at all is refused by the schema. */
+function requireSameBaseUrl (override: object, base: ApiConfiguration, where: string, faults: string[]): void {
+  const [key, baseUrl] = findEntry(override as Record<string, unknown>, 'baseUrl') ?? []
+  if (typeof baseUrl === 'string' && URL.canParse(baseUrl) && new URL(baseUrl).href !== base.baseUrl) {
+    faults.push(`${where}.${key}: cannot be changed by a call, since the token belongs to the configured one`)
   }
 }
 
-/** The deep copy that is handed to a function of the user's. */
-export function mutableCopy ({ name: _, ...options }: ApiConfiguration): DownstreamApiOptions {
-  return deepCopy(options) as unknown as DownstreamApiOptions
+/** The deep copy that is handed to a function of the user's; functions, signals and dispatchers are the same ones. */
+export function mutableCopy ({ name: _, dispatcher, ...options }: ApiConfiguration): DownstreamApiOptions {
+  const copy: ApiOptions = deepCopy(options) as unknown as ApiOptions
+  if (dispatcher !== undefined) copy.dispatcher = dispatcher
+  return copy as DownstreamApiOptions
 }
 
 /** @throws ConfigurationError with every fault */

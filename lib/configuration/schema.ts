@@ -1,21 +1,21 @@
 import type { Dispatcher } from 'undici'
 import * as v from 'valibot'
+import type { DownstreamApiOptions } from './api-options.ts'
 import type { AzureAdOptions } from './app-options.ts'
-import { isDispatcher, type DownstreamApiOptions } from './api-options.ts'
 import { ConfigurationError } from '../errors.ts'
 import { isSection } from './own-entries.ts'
 import { readOptions } from './read-options.ts'
-import { milliseconds, nonEmpty } from './value-schemas.ts'
+import { described, dispatcher, milliseconds, nonEmpty } from './value-schemas.ts'
 
-export type { AzureAdOptions, ClientCredentialOptions } from './app-options.ts'
-export type { AcquireTokenOptions, DownstreamApiOptions, ManagedIdentityOptions } from './api-options.ts'
+export type { AcquireTokenOptions, ManagedIdentityOptions } from './acquire-token-options.ts'
+export type { DownstreamApiOptions } from './api-options.ts'
+export type { AzureAdOptions } from './app-options.ts'
+export type { ClientCredentialOptions } from './client-credential-options.ts'
 
-const described = <const T extends v.GenericSchema>(schema: T, description: string) => v.pipe(schema, v.description(description))
-const dispatcher = v.custom<Dispatcher>(isDispatcher, 'expected an undici Dispatcher')
 const section = v.custom<object>(isSection, 'expected an object')
 
 /** Options of the plugin. */
-export const identityWebOptions = v.partial(v.strictObject({
+export const identityWebOptions = v.pipe(v.partial(v.strictObject({
   /** The configuration: an object with the sections. Default: `fastify.config`. */
   config: described(section, 'The configuration: an object with the sections. Default: `fastify.config`.'),
   /** Reads `appsettings.json` of the working directory, or of this path. Default: false. */
@@ -35,6 +35,9 @@ export const identityWebOptions = v.partial(v.strictObject({
   dispatcher: described(dispatcher, 'Carries downstream calls, as a proxy or a mock does.'),
   /** Carries requests to Entra ID; never those to a managed identity endpoint. Default: connections of the plugin's own. */
   identityDispatcher: described(dispatcher, 'Carries requests to Entra ID; never those to a managed identity endpoint.'),
+})), v.rawCheck(({ dataset: { value }, addIssue }) => {
+  const { config, appSettings } = value as { config?: unknown, appSettings?: unknown }
+  if (config !== undefined && appSettings !== undefined && appSettings !== false) addIssue({ message: 'give either config or appSettings' })
 }))
 
 export type FastifyIdentityWebOptions = v.InferInput<typeof identityWebOptions>
@@ -53,10 +56,9 @@ const fastifyOptions = ['prefix', 'logLevel', 'logSerializers']
 /** @throws ConfigurationError with every fault */
 export function parseOptions (options: unknown): IdentityWebOptions {
   const faults: string[] = []
-  const own = Object.fromEntries(Object.entries(options ?? {}).filter(([name]) => !fastifyOptions.includes(name)))
+  const own = isSection(options) ? Object.fromEntries(Object.entries(options).filter(([name]) => !fastifyOptions.includes(name))) : options ?? {}
   const parsed = readOptions(identityWebOptions, own, 'options', faults)
-  if (parsed?.config !== undefined && parsed.appSettings) faults.push('options.appSettings: give either config or appSettings')
-  if (parsed === undefined || faults.length > 0) throw new ConfigurationError(faults)
+  if (parsed === undefined) throw new ConfigurationError(faults)
 
   const { tokenCache, tokenTimeout = 10_000, dispatcher, identityDispatcher, ...sources } = parsed
   return { ...sources, tokenCache: { maxEntries: tokenCache?.maxEntries ?? 10_000 }, tokenTimeout, dispatcher, identityDispatcher }

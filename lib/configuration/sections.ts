@@ -1,7 +1,17 @@
 import { ConfigurationError } from '../errors.ts'
-import { findEntry, isPrototypeKey, isSection } from './own-entries.ts'
+import { isFlat, setFlat } from './flat-keys.ts'
+import { fromJson } from './json-text.ts'
+import { entriesOf, isSection } from './own-entries.ts'
+import { isPrototypeKey, prototypeKeyFault, refusePrototypeKeys } from './prototype-keys.ts'
+import { suggestion } from './suggestion.ts'
 
-type Section = Record<string, unknown>
+export type Sections = Record<string, unknown>
+
+/** A section: where it stands, as it is spelt there, and what stands there. */
+export interface FoundSection {
+  readonly where: string
+  readonly value: unknown
+}
 
 /**
  * The sections that a configuration source holds: flat `AzureAd__TenantId` keys are unfolded into the sections they belong to,
@@ -9,14 +19,17 @@ type Section = Record<string, unknown>
  *
  * @param faults prototype keys are refused wherever they come from
  */
-export function sectionsOf (source: unknown, faults: string[]): Section {
+export function sectionsOf (source: unknown, faults: string[]): Sections {
   if (source === undefined || source === null) return {}
   if (!isSection(source)) throw new ConfigurationError(['the configuration: expected an object'])
 
-  const sections: Section = {}
+  const sections: Sections = {}
   for (const [key, value] of Object.entries(source)) {
-    if (isPrototypeKey(key)) faults.push(`${key}: this key is not allowed`)
-    else if (!isFlat(key) && value !== undefined && value !== null) sections[key] = value
+    if (isPrototypeKey(key)) faults.push(prototypeKeyFault(key))
+    else if (!isFlat(key) && value !== undefined && value !== null) {
+      refusePrototypeKeys(value, key, faults)
+      sections[key] = value
+    }
   }
   for (const [key, value] of Object.entries(source)) {
     if (isFlat(key)) setFlat(sections, key, value, faults)
@@ -24,40 +37,31 @@ export function sectionsOf (source: unknown, faults: string[]): Section {
   return sections
 }
 
-/** Whether a key names a value inside a section, as .NET writes it into the environment. */
-export function isFlat (key: string): boolean {
-  return /^[^_].*?__./.test(key) && !key.startsWith('npm_')
+/** The section at a path such as `DownstreamApis:MyWebApi`, in any letter case. */
+export function findSection (sections: Sections, path: string, faults: string[]): FoundSection | undefined {
+  let found: FoundSection | undefined
+  for (const part of path.split(':')) {
+    const at: unknown = found === undefined ? sections : fromJson(found.value)
+    const entries = isSection(at) ? entriesOf(at, part) : []
+    const parent = found === undefined ? '' : `${found.where}.`
+    const [entry] = entries
+    if (entry === undefined) return undefined
+    if (entries.length > 1) faults.push(twinFault(entries.map(([name]) => `${parent}${name}`)))
+    found = { where: `${parent}${entry[0]}`, value: entry[1] }
+  }
+  return found
 }
 
-/** Sets what `key`, as in `AzureAd__ClientCredentials__0__ClientSecret`, names; the objects on its way are copied, never changed. */
-export function setFlat (sections: Section, key: string, value: unknown, faults: string[]): void {
-  const path = key.split('__')
-  if (path.some(isPrototypeKey)) {
-    faults.push(`${key}: this key is not allowed`)
-    return
-  }
-  let at = sections
-  for (const [index, part] of path.entries()) {
-    const [spelling, existing] = findEntry(at, part) ?? [part, undefined]
-    if (index === path.length - 1) at[spelling] = value
-    else at = (at[spelling] = copyOf(existing, path[index + 1]!)) as Section
-  }
+/** The fault that sections are whose names differ only in letter case. */
+export function twinFault (names: readonly string[]): string {
+  return `${names.join(' and ')}: the same section twice, in different letter case`
 }
 
-/** A copy to write `next` into: of what is there, or a new list or section as `next` asks for. */
-function copyOf (existing: unknown, next: string): unknown {
-  const section = fromJson(existing)
-  if (Array.isArray(section)) return [...section as unknown[]]
-  if (isSection(section)) return { ...section }
-  return /^\d{1,3}$/.test(next) ? [] : {}
-}
-
-/** A section that is given as JSON text in one variable, parsed; anything else as it is. */
-export function fromJson (value: unknown): unknown {
-  if (typeof value !== 'string' || !/^\s*[{[]/.test(value)) return value
-  try {
-    return JSON.parse(value) as unknown
-  } catch {
-    return value
-  }
+/** The fault that a named section is which is not there. */
+export function missingSection (where: string, name: string, sections: Sections, parent?: unknown): string {
+  // Somebody may have put the section itself, with its secrets, where its name belongs.
+  if (!/^[\w.: -]{1,100}$/.test(name)) return `${where}: expected the name of a section`
+  const names = [sections, parent].flatMap(names => isSection(names) ? Object.entries(names) : []).filter(([, value]) => isSection(fromJson(value))).map(([name]) => name)
+  const meant = suggestion(name, names)
+  return `${where}: there is no section "${name}"${meant === undefined ? '' : `, did you mean "${meant}"?`}`
 }

@@ -1,6 +1,14 @@
+import { BlockList, isIP } from 'node:net'
 import { isLinkLocalHost, isLoopbackHost } from '../local-host.ts'
 
-const metadataHosts = new Set(['metadata.azure.internal', 'metadata.google.internal', '0.0.0.0', '[::]'])
+const metadataNames = new Set(['metadata.azure.internal', 'metadata.google.internal'])
+const neverAnApi = new BlockList()
+neverAnApi.addSubnet('0.0.0.0', 8, 'ipv4')
+neverAnApi.addAddress('::', 'ipv6')
+neverAnApi.addSubnet('64:ff9b::a9fe:0', 112, 'ipv6') // link-local, as NAT64 reaches it (RFC 6052)
+neverAnApi.addAddress('168.63.129.16', 'ipv4') // WireServer, the platform channel of Azure's virtual machines
+neverAnApi.addAddress('fd00:ec2::254', 'ipv6') // metadata of EC2
+
 // https://learn.microsoft.com/entra/identity-platform/authentication-national-cloud, and their older names.
 const microsoftHosts = new Set([
   'login.microsoftonline.com', 'login.microsoft.com', 'login.windows.net', 'sts.windows.net',
@@ -13,19 +21,38 @@ const microsoftHosts = new Set([
 export function apiUrlFault (text: string): string | undefined {
   const fault = webUrlFault(text)
   if (fault !== undefined) return fault
-  const { hostname } = new URL(text)
-  if (metadataHosts.has(hostname) || isLinkLocalHost(hostname)) return 'link-local, metadata and unspecified addresses are not web APIs'
+  const hostname = new URL(text).hostname.replace(/\.$/, '')
+  if (metadataNames.has(hostname) || isLinkLocalHost(hostname) || isNeverAnApi(hostname)) return 'link-local, metadata and unspecified addresses are not web APIs'
   return undefined
 }
 
-/** Why `text` cannot be an authority's host; `undefined` when it can. */
+function isNeverAnApi (hostname: string): boolean {
+  const address = hostname.replace(/^\[|\]$/g, '')
+  const family = isIP(address)
+  return family !== 0 && neverAnApi.check(address, family === 6 ? 'ipv6' : 'ipv4')
+}
+
+/** Why `text` cannot be the `Instance` of an app; `undefined` when it can. */
 export function instanceFault (text: string, knownAuthorities: readonly string[]): string | undefined {
+  const fault = authorityFault(text, knownAuthorities)
+  if (fault !== undefined) return fault
+  const { host, pathname } = new URL(text)
+  return microsoftHosts.has(host) && /[^/]/.test(pathname) ? 'expected the host alone; the tenant belongs into TenantId' : undefined
+}
+
+/** Why secrets must not be sent to the host of `text`; `undefined` when they may. */
+export function authorityFault (text: string, knownAuthorities: readonly string[]): string | undefined {
   const fault = webUrlFault(text)
   if (fault !== undefined) return fault
   const { hostname, host } = new URL(text)
   const known = microsoftHosts.has(host) || /^[a-z0-9-]+\.(ciamlogin|b2clogin)\.com$/.test(host) || isLoopbackHost(hostname) ||
-    knownAuthorities.some(authority => authority.toLowerCase() === host)
+    knownAuthorities.some(authority => hostOf(authority) === host)
   return known ? undefined : `the host ${host} is not known to be an authority; list it in KnownAuthorities if it is`
+}
+
+/** The host as `URL` gives it: in lower case, and without the port of https. */
+function hostOf (authority: string): string | undefined {
+  return URL.canParse(`https://${authority}`) ? new URL(`https://${authority}`).host : undefined
 }
 
 /** What holds for every URL that secrets or tokens are sent to. */

@@ -1,0 +1,238 @@
+import t from 'tap'
+import { parseConfiguration, type ConfigurationInput } from '../../../lib/configuration/configuration.ts'
+import type { ConfigurationError } from '../../../lib/errors.ts'
+
+const AzureAd = { Instance: 'https://login.microsoftonline.com/', TenantId: 'contoso.onmicrosoft.com', ClientId: 'app', ClientCredentials: [{ SourceType: 'ClientSecret', ClientSecret: 's' }] }
+const MyWebApi = { BaseUrl: 'https://localhost:44372/', RelativePath: 'api/TodoList', RequestAppToken: true, Scopes: ['api://todo/.default'] }
+const managed = { ...MyWebApi, AcquireTokenOptions: { ManagedIdentity: {} } }
+const guid = '44444444-4444-4444-8444-444444444444'
+
+function faultsOf (input: ConfigurationInput): readonly string[] {
+  try {
+    parseConfiguration(input)
+    return []
+  } catch (error) {
+    return (error as ConfigurationError).faults
+  }
+}
+
+t.test('the sections of a .NET application load unchanged, complete and frozen', async t => {
+  const configuration = parseConfiguration({ source: { AzureAd, MyWebApi: { ...MyWebApi, AcquireTokenOptions: { ManagedIdentity: { UserAssignedClientId: guid } } } } })
+
+  const api = configuration.apis.get('MyWebApi')
+  t.match(api, {
+    name: 'MyWebApi',
+    baseUrl: 'https://localhost:44372/',
+    relativePath: 'api/TodoList',
+    requestAppToken: true,
+    scopes: ['api://todo/.default'],
+    acquireTokenOptions: { managedIdentity: { userAssignedClientId: guid } },
+    httpMethod: 'GET',
+    acceptHeader: 'application/json',
+    contentType: 'application/json',
+    timeout: 30_000,
+    retry: 0,
+    extraHeaderParameters: {},
+    extraQueryParameters: {},
+  })
+  t.match(configuration.app(), { name: 'AzureAd', instance: 'https://login.microsoftonline.com/', tenantId: 'contoso.onmicrosoft.com', clientId: 'app', clientCredentials: [{ sourceType: 'ClientSecret', clientSecret: 's' }] })
+  for (const part of [api, api?.scopes, api?.acquireTokenOptions, api?.acquireTokenOptions.managedIdentity, api?.extraHeaderParameters, configuration.app(), configuration.app()?.clientCredentials, configuration.app()?.clientCredentials[0], configuration.warnings]) t.ok(Object.isFrozen(part))
+})
+
+t.test('keys, section names and the values of choices are case-insensitive', async t => {
+  const { apis, app } = parseConfiguration({ source: { azuread: { INSTANCE: AzureAd.Instance, tenantid: 't', clientID: 'c', clientcredentials: [{ SOURCETYPE: 'clientsecret', clientsecret: 's' }] }, myWebApi: { baseurl: MyWebApi.BaseUrl, httpmethod: 'post', PROTOCOLSCHEME: 'bearer', responsetype: 'JSON' } } })
+  t.match(app(), { name: 'azuread', tenantId: 't', clientCredentials: [{ sourceType: 'ClientSecret' }] })
+  t.match(apis.get('myWebApi'), { httpMethod: 'POST', protocolScheme: 'Bearer', responseType: 'json' })
+  t.equal(apis.get('MyWebApi'), undefined, 'service names are exact')
+})
+
+t.test('scopes are a list, or one text split on spaces', async t => {
+  for (const [Scopes, scopes] of [['a b', ['a', 'b']], [' a\t b ', ['a', 'b']], [['a', 'b'], ['a', 'b']], ['', []], [null, []], [{ 0: 'a', 1: 'b' }, ['a', 'b']]] as const) {
+    t.strictSame(parseConfiguration({ source: { Api: { BaseUrl: MyWebApi.BaseUrl, Scopes } } }).apis.get('Api')?.scopes, scopes)
+  }
+})
+
+t.test('text from the environment becomes what the option wants', async t => {
+  const { apis } = parseConfiguration({ source: { Api: { BaseUrl: MyWebApi.BaseUrl, RequestAppToken: 'True', Timeout: '500', Retry: '2', ExtraQueryParameters: { v: 1, all: true }, AcquireTokenOptions: { ForceRefresh: 'false', ManagedIdentity: { UserAssignedClientId: '' } } } } })
+  t.match(apis.get('Api'), { requestAppToken: true, timeout: 500, retry: 2, extraQueryParameters: { v: '1', all: 'true' }, acquireTokenOptions: { forceRefresh: false, managedIdentity: {} } })
+})
+
+t.test('"ManagedIdentity": {} counts as present; null does not; true is taken for {}', async t => {
+  for (const [ManagedIdentity, managedIdentity] of [[{}, {}], [true, {}], [null, undefined]] as const) {
+    const { apis } = parseConfiguration({ source: { Api: { BaseUrl: MyWebApi.BaseUrl, AcquireTokenOptions: { ManagedIdentity } } } })
+    t.strictSame(apis.get('Api')?.acquireTokenOptions.managedIdentity, managedIdentity)
+  }
+})
+
+t.test('downstream APIs are those under DownstreamApis, and every top-level section with a BaseUrl', async t => {
+  const { apis } = parseConfiguration({ source: { AzureAd: { ...AzureAd }, MyWebApi, DownstreamApis: { Orders: MyWebApi, Stock: JSON.stringify(MyWebApi) }, Logging: { LogLevel: 'x' }, PORT: 3000, nothing: null, text: 'text', json: '{"BaseUrl":"https://json.example/"}', broken: '{"BaseUrl"' } })
+  t.strictSame([...apis.keys()], ['Orders', 'Stock', 'MyWebApi', 'json'])
+  t.match(faultsOf({ source: { AzureAd, MyWebApi, downstreamapis: { MyWebApi } } }), [/^downstreamapis\.MyWebApi and MyWebApi: the same section twice, in different letter case$/])
+  t.match(faultsOf({ source: { DownstreamApis: 'none' } }), [/^DownstreamApis: expected an object$/])
+})
+
+t.test('with the option downstreamApis, the sections named there are the APIs, and no other is read', async t => {
+  const source = { AzureAd, MyWebApi, Broken: { BaseUrl: 1 }, DownstreamApis: { Orders: MyWebApi } }
+  t.strictSame([...parseConfiguration({ source, downstreamApis: ['mywebapi', 'Orders'] }).apis.keys()], ['mywebapi', 'Orders'])
+  t.strictSame([...parseConfiguration({ source, downstreamApis: { todo: 'MyWebApi', orders: 'DownstreamApis:Orders', inline: { baseUrl: 'https://x.example/' } } }).apis.keys()], ['todo', 'orders', 'inline'])
+  t.match(faultsOf({ source, downstreamApis: ['MyWebAip'] }), [/^options\.downstreamApis: there is no section "MyWebAip", did you mean "MyWebApi"\?$/])
+  t.match(faultsOf({ source, downstreamApis: { a: 'DownstreamApis:Nothing', b: 'AzureAd:Instance:x', c: { baseUrl: 'x' } } }), [/downstreamApis\.a: there is no section/, /downstreamApis\.b: there is no section/, /downstreamApis\.c\.baseUrl: expected an absolute URL/])
+})
+
+t.test('an app section may have another name, be given inline, or be picked by AuthenticationOptionsName', async t => {
+  const Other = { ...AzureAd, ClientId: 'other' }
+  t.equal(parseConfiguration({ source: { Other, MyWebApi }, azureAd: 'other' }).app()?.clientId, 'other')
+  t.equal(parseConfiguration({ source: { MyWebApi }, azureAd: { instance: AzureAd.Instance, tenantId: 't', clientId: 'inline', clientSecret: 's' } }).app()?.clientId, 'inline')
+  const several = parseConfiguration({ source: { AzureAd, Other, MyWebApi: { ...MyWebApi, AcquireTokenOptions: { AuthenticationOptionsName: 'other' } } } })
+  t.equal(several.app('OTHER')?.clientId, 'other')
+  t.equal(several.app('OTHER'), several.app('Other'), 'read once')
+  t.equal(several.app('AzureAd')?.clientId, 'app')
+  t.equal(several.app('Nothing'), undefined)
+
+  t.match(faultsOf({ source: { MyWebApi }, azureAd: 'Nothing' }), [/^options\.azureAd: there is no section "Nothing"$/])
+  t.match(faultsOf({ source: { AzureAd, MyWebApi: { ...MyWebApi, AcquireTokenOptions: { AuthenticationOptionsName: 'AzureAdd' } } } }), [/^MyWebApi\.AcquireTokenOptions\.AuthenticationOptionsName: there is no section "AzureAdd", did you mean "AzureAd"\?$/])
+})
+
+t.test('an app section that is first asked for by a call tells its faults then, every time', async t => {
+  const { app } = parseConfiguration({ source: { AzureAd, Late: { Instanc: 'x' } } })
+  for (const times of ['first', 'second']) t.throws(() => app('Late'), { code: 'FST_IDW_CONFIG_INVALID', message: /Late\.Instanc: unknown key, did you mean Instance\?/ }, times)
+})
+
+t.test('Authority alone is instance and tenant; beside either of them it is ignored, with one warning', async t => {
+  for (const [section, expected] of [
+    [{ Authority: 'https://login.microsoftonline.com/contoso/v2.0' }, ['https://login.microsoftonline.com/', 'contoso']],
+    [{ Authority: 'https://login.microsoftonline.us/contoso/' }, ['https://login.microsoftonline.us/', 'contoso']],
+    [{ Authority: 'https://login.microsoftonline.com//v2.0' }, ['https://login.microsoftonline.com/', undefined]],
+    [{ Authority: 'https://login.microsoftonline.com' }, ['https://login.microsoftonline.com/', undefined]],
+    [{ Authority: 'https://login.microsoftonline.com/x', Instance: AzureAd.Instance, TenantId: 'contoso' }, ['https://login.microsoftonline.com/', 'contoso']],
+    [{ Authority: 'https://login.microsoftonline.com/x', TenantId: 'contoso' }, [undefined, 'contoso']],
+  ] as const) {
+    const { app, warnings } = parseConfiguration({ source: { AzureAd: section } })
+    t.strictSame([app()?.instance, app()?.tenantId], expected)
+    const isIgnored = 'Instance' in section || 'TenantId' in section
+    t.strictSame(warnings, isIgnored ? ['AzureAd.Authority: ignored, since Instance or TenantId is given'] : [])
+  }
+  t.match(faultsOf({ source: { AzureAd: { Authority: 'login.microsoftonline.com/x' } } }), [/^AzureAd\.Authority: expected an absolute URL$/])
+  t.match(faultsOf({ source: { AzureAd: { Authority: 'https://evil.example/x' } } }), [/^AzureAd\.Authority: the host evil\.example is not known/])
+})
+
+t.test('Instance is a Microsoft cloud, loopback, or one of KnownAuthorities', async t => {
+  for (const Instance of ['https://login.microsoftonline.com', 'https://login.microsoftonline.us/', 'https://login.partner.microsoftonline.cn/', 'https://contoso.ciamlogin.com/', 'https://contoso.b2clogin.com/', 'https://localhost/', 'http://127.0.0.1:8420/', 'http://[::1]:8420']) {
+    t.strictSame(faultsOf({ source: { AzureAd: { Instance } } }), [], Instance)
+  }
+  t.equal(parseConfiguration({ source: { AzureAd: { Instance: 'https://login.microsoftonline.com//' } } }).app()?.instance, 'https://login.microsoftonline.com/')
+  for (const Instance of ['https://login.microsoftonline.com.evil', 'https://evil.ciamlogin.com.evil.example', 'https://a.b.ciamlogin.com', 'https://login.microsoftonline.com:8443/', 'http://login.microsoftonline.com/', 'ftp://localhost/', 'login.microsoftonline.com', 'https://sts.example/', 'https://login.microsoftonline.com/?a=b', 'https://login.microsoftonline.com@evil.example/']) {
+    t.match(faultsOf({ source: { AzureAd: { Instance } } }), [/^AzureAd\.Instance: /], Instance)
+  }
+  t.strictSame(faultsOf({ source: { AzureAd: { Instance: 'https://sts.example/', KnownAuthorities: ['sts.example'] } } }), [])
+  t.strictSame(faultsOf({ source: { AzureAd: { Instance: 'https://STS.example:8443/', KnownAuthorities: 'other.example sts.example:8443' } } }), [])
+  t.match(faultsOf({ source: { AzureAd: { Instance: 'https://sts.example:8443/', KnownAuthorities: ['sts.example'] } } }), [/KnownAuthorities/])
+})
+
+t.test('BaseUrl is https, or http on loopback, and no place where no web API is', async t => {
+  for (const BaseUrl of ['https://api.example', 'https://api.example/base/', 'http://localhost:3000', 'http://127.9.9.9/', 'http://[::1]/']) t.strictSame(faultsOf({ source: { Api: { BaseUrl } } }), [], BaseUrl)
+  for (const BaseUrl of ['http://api.example/', 'ftp://localhost/', 'api.example', '/api', '', 'https://user@api.example/', 'https://api.example/?a=b', 'https://api.example/#a', 'https://169.254.169.254/', 'https://2852039166/', 'https://0xA9.0xFE.0xA9.0xFE/', 'https://[::ffff:a9fe:a9fe]/', 'https://[::ffff:169.254.169.254]/', 'https://[fe80::1]/', 'https://0.0.0.0/', 'https://[::]/', 'https://metadata.azure.internal/', 'https://metadata.google.internal/', 'https://metadata.azure.internal./', 1, {}]) {
+    t.match(faultsOf({ source: { Api: { BaseUrl } } }), [/^Api\.BaseUrl: /], JSON.stringify(BaseUrl))
+  }
+  t.match(faultsOf({ source: { Api: { RelativePath: 'x' } }, downstreamApis: ['Api'] }), [/^Api\.BaseUrl: is missing$/])
+})
+
+t.test('an app section that an API needs and that lacks something is a fault for each; one that none needs is not', async t => {
+  t.match(faultsOf({ source: { AzureAd: {}, MyWebApi } }), ['Instance', 'TenantId', 'ClientId', 'ClientCredentials'].map(key => `AzureAd.${key}: is missing, and MyWebApi needs it`))
+  t.match(faultsOf({ source: { AzureAd: { ...AzureAd, ClientCredentials: [{ SourceType: 'ClientSecret', ClientSecret: 's', Skip: true }] }, MyWebApi } }), [/ClientCredentials: is missing/])
+  t.strictSame(faultsOf({ source: { AzureAd: {}, Managed: managed, Open: { BaseUrl: MyWebApi.BaseUrl } } }), [])
+  t.strictSame(faultsOf({ source: { AzureAd: { ClientCapabilities: ['cp1'] }, MyWebApi } }), [], 'capabilities alone are for managed identities')
+  t.strictSame(faultsOf({ source: { MyWebApi } }), [], 'a section that is not there is for the call to tell: its override may cure it')
+  t.strictSame(faultsOf({ source: { AzureAd: null, MyWebApi } }), [])
+})
+
+t.test('unknown keys are faults, and the key that was meant is told in the user\'s own style', async t => {
+  for (const [section, message] of [
+    [{ BaseUr: 'x' }, /^Api\.BaseUr: unknown key, did you mean BaseUrl\?$/],
+    [{ relativPath: 'x' }, /^Api\.relativPath: unknown key, did you mean relativePath\?$/],
+    [{ Scpoes: 'x' }, /did you mean Scopes\?$/],
+    [{ 'Scopes ': 'x' }, /^Api\.Scopes : unknown key, did you mean Scopes\?$/],
+    [{ Cheese: 'x' }, /^Api\.Cheese: unknown key$/],
+    [{ AcquireTokenOptions: { 'ManagedIdentity ': {} } }, /^Api\.AcquireTokenOptions\.ManagedIdentity : unknown key, did you mean ManagedIdentity\?$/],
+    [{ acquireTokenOptions: { managedIdentity: { userAssignedClientID2: guid } } }, /did you mean userAssignedClientId\?$/],
+    [{ Scopes: 'x', scopes: 'y' }, /^Api\.scopes: the key is there twice, in different letter case$/],
+  ] as const) {
+    t.match(faultsOf({ source: { Api: { BaseUrl: MyWebApi.BaseUrl, ...section } }, downstreamApis: ['Api'] }), [message])
+  }
+})
+
+t.test('values of a wrong type or shape are faults, each with its key path', async t => {
+  for (const [section, message] of [
+    [{ RequestAppToken: 'yes' }, /^Api\.RequestAppToken: expected true or false$/],
+    [{ Timeout: 'soon' }, /^Api\.Timeout: expected a number$/],
+    [{ Timeout: 0 }, /at least 1 ms/], [{ Timeout: 2 ** 31 }, /at most/], [{ Timeout: 1.5 }, /whole number/],
+    [{ Retry: -1 }, /at least 0/], [{ Retry: 11 }, /at most 10/],
+    [{ Scopes: 7 }, /^Api\.Scopes: expected a list$/], [{ Scopes: ['a b'] }, /^Api\.Scopes\[0\]: expected a scope/], [{ Scopes: ['a', 'x&grant_type="y"'] }, /^Api\.Scopes\[1\]/],
+    [{ HttpMethod: 'CONNECT' }, /^Api\.HttpMethod: expected GET, HEAD/],
+    [{ ProtocolScheme: 'MTLS_POP' }, /^Api\.ProtocolScheme: only Bearer is supported$/],
+    [{ ExtraHeaderParameters: { 'x y': 'a' } }, /^Api\.ExtraHeaderParameters\.x y: expected the name of a header$/],
+    ...['a\r\nb', 'a\u0000', 'a\u007f', 'a\nb'].map(value => [{ ExtraHeaderParameters: { x: value } }, /^Api\.ExtraHeaderParameters\.x: a header value must not hold CR, LF/] as const),
+    [{ ExtraHeaderParameters: 'x' }, /^Api\.ExtraHeaderParameters: expected an object$/],
+    [{ AcceptHeader: 'a\r\nb' }, /^Api\.AcceptHeader: /], [{ ContentType: 'json' }, /^Api\.ContentType: expected a media type$/],
+    [{ Query: { a: {} } }, /^Api\.Query\.a: expected text, a number/], [{ Query: [] }, /^Api\.Query: expected an object$/], [{ AcquireTokenOptions: [] }, /^Api\.AcquireTokenOptions: expected an object$/], [{ PathParameters: { a: true } }, /^Api\.PathParameters\.a: expected text or a number$/],
+    [{ Signal: {} }, /AbortSignal/], [{ Dispatcher: {} }, /Dispatcher/], [{ Serializer: 'x' }, /expected a function/],
+    [{ AcquireTokenOptions: 'x' }, /^Api\.AcquireTokenOptions: expected an object$/],
+    [{ AcquireTokenOptions: { ManagedIdentity: 'x' } }, /^Api\.AcquireTokenOptions\.ManagedIdentity: expected an object$/],
+    [{ AcquireTokenOptions: { ManagedIdentity: { UserAssignedClientId: 'x' } } }, /UserAssignedClientId: expected a GUID$/],
+    [{ AcquireTokenOptions: { ManagedIdentity: { UserAssignedResourceId: 'x' } } }, /begins with \/subscriptions\//],
+    [{ AcquireTokenOptions: { ManagedIdentity: { UserAssignedClientId: guid, UserAssignedObjectId: guid } } }, /^Api\.AcquireTokenOptions\.ManagedIdentity: one identity only/],
+    [{ AcquireTokenOptions: { Tenant: '../x' } }, /the id or the domain name of a tenant$/], [{ AcquireTokenOptions: { Tenant: 'a..b' } }, /tenant$/],
+    [{ AcquireTokenOptions: { Claims: 'x' } }, /JSON object/], [{ AcquireTokenOptions: { Claims: '[]' } }, /JSON object/], [{ AcquireTokenOptions: { CorrelationId: 'x' } }, /GUID/],
+    [{ AcquireTokenOptions: { PopPublicKey: 'x' } }, /proof-of-possession tokens are not supported$/],
+  ] as const) {
+    t.match(faultsOf({ source: { Api: { BaseUrl: MyWebApi.BaseUrl, ...section } } }), [message], JSON.stringify(section))
+  }
+  for (const source of [7, 'text', []]) t.throws(() => parseConfiguration({ source }), { code: 'FST_IDW_CONFIG_INVALID', message: /expected an object/ })
+  t.match(faultsOf({ source: { AzureAd: 'text' } }), [/^AzureAd: expected an object$/])
+  t.match(faultsOf({ source: { AzureAd: '{"broken' } }), [/^AzureAd: expected an object, and the text is not valid JSON$/])
+})
+
+t.test('all faults are told at once', async t => {
+  const faults = faultsOf({ source: { AzureAd: { ClientIdd: 'x', Instance: 'https://evil.example' }, MyWebApi: { BaseUrl: 'x', Scpoes: 1 }, Other: { BaseUrl: 'http://a.example', Timeout: 'x' } } })
+  t.strictSame(faults.map(fault => fault.split(':')[0]).sort(), ['AzureAd.ClientIdd', 'AzureAd.Instance', 'MyWebApi.BaseUrl', 'MyWebApi.Scpoes', 'Other.BaseUrl', 'Other.Timeout'])
+})
+
+t.test('client credentials: ClientSecret is served, and a legacy ClientSecret is one; others say what to use, unless skipped', async t => {
+  const credentialsOf = (section: object) => parseConfiguration({ source: { AzureAd: section } }).app()?.clientCredentials
+  t.match(credentialsOf({ ClientSecret: 's' }), [{ sourceType: 'ClientSecret', clientSecret: 's' }])
+  t.match(credentialsOf({ ClientSecret: 's', ClientCredentials: AzureAd.ClientCredentials }), [{ clientSecret: 's' }])
+  t.match(credentialsOf({ ClientCredentials: { 0: { SourceType: 'ClientSecret', ClientSecret: 'env' } } }), [{ clientSecret: 'env' }])
+  t.match(credentialsOf({ ClientCredentials: [{ SourceType: 'StoreWithThumbprint', Skip: true, CertificateThumbprint: 'x' }, { SourceType: 'KeyVault', KeyVaultUrl: 'https://v.example/', KeyVaultCertificateName: 'c', Skip: 'true' }, { SourceType: 'ClientSecret', ClientSecret: 's' }] }), [{ skip: true }, { skip: true }, { clientSecret: 's' }])
+  for (const SourceType of ['Certificate', 'StoreWithThumbprint', 'StoreWithDistinguishedName', 'StoreWithSubjectName', 'AutoDecryptKeys', 'ManagedCertificate', 'Path', 'Base64Encoded', 'KeyVault', 'SignedAssertionFromManagedIdentity', 'SignedAssertionFilePath', 'SignedAssertionFromVault', 'customsignedassertion']) {
+    const faults = faultsOf({ source: { AzureAd: { ClientCredentials: [{ SourceType: 'ClientSecret', ClientSecret: 's' }, { SourceType }] } } })
+    t.match(faults.at(-1), /^AzureAd\.ClientCredentials\[1\]\.SourceType: .*use ClientSecret/, SourceType)
+  }
+  for (const [ClientCredentials, message] of [
+    [[{ SourceType: 'Secret', ClientSecret: 's' }], /ClientCredentials\[0\]\.SourceType: expected one of ClientSecret, Path/], [[{ SourceType: 'ClientSecre' }], /SourceType: unknown kind, did you mean ClientSecret\?$/], [[{}], /SourceType: is missing/], [['x'], /ClientCredentials\[0\]: expected an object/], [['a b'], /\[0\]/],
+    [[{ SourceType: 'ClientSecret' }], /ClientCredentials\[0\]\.ClientSecret: is missing/], [[{ SourceType: 'ClientSecret', ClientSecret: '' }], /ClientSecret: is empty$/], [7, /ClientCredentials: expected a list/],
+  ] as const) t.match(faultsOf({ source: { AzureAd: { ClientCredentials } } }), [message], JSON.stringify(ClientCredentials))
+})
+
+t.test('keys of .NET web apps that mean nothing here are taken, with one warning', async t => {
+  t.match(parseConfiguration({ source: { AzureAd: { ...AzureAd, CallbackPath: '/signin-oidc', Scopes: 'access_as_user', EnablePiiLogging: false } } }).warnings, [/^AzureAd: CallbackPath, Scopes, EnablePiiLogging have no effect here$/])
+  t.match(parseConfiguration({ source: { AzureAd: { ...AzureAd, CallbackPath: '/signin-oidc' } } }).warnings, [/^AzureAd: CallbackPath has no effect here$/])
+})
+
+t.test('prototype keys are refused wherever they come from', async t => {
+  for (const source of [
+    JSON.parse('{"__proto__":{"x":1}}'), { constructor: {} }, { prototype: {} }, { AzureAd: JSON.parse('{"__proto__":{"x":1}}') }, { AzureAd: '{"__proto__":{"x":1}}' },
+    { AzureAd__constructor__prototype__x: '1' }, { AzureAd____proto____x: '1' }, { Api: { BaseUrl: 'https://x/', ExtraQueryParameters: JSON.parse('{"__proto__":"x"}') } }, { Api: { BaseUrl: 'https://x/', AcquireTokenOptions: { constructor: {} } } }, { DownstreamApis: JSON.parse('{"__proto__":{"BaseUrl":"https://x/"}}') },
+  ]) {
+    t.ok(faultsOf({ source }).some(fault => /not allowed/.test(fault)), JSON.stringify(source))
+  }
+  t.equal(({} as { x?: unknown }).x, undefined)
+})
+
+t.test('flat keys are unfolded, go before what stands in the section, and change nothing that was given', async t => {
+  const source = { AzureAd: { ...AzureAd }, azuread__tenantId: 'flat', MyWebApi: JSON.stringify(MyWebApi), MyWebApi__Scopes__0: 'api://flat/.default', MyWebApi__AcquireTokenOptions__ManagedIdentity__UserAssignedClientId: guid, Other__Scopes__1: 'b', Other__Scopes__0: 'a', Other__BaseUrl: 'https://o.example/', AzureAd__ClientCredentials__0__ClientSecret: 'flat' }
+  const { app, apis } = parseConfiguration({ source })
+  t.match(app(), { tenantId: 'flat', clientCredentials: [{ clientSecret: 'flat' }] })
+  t.match(apis.get('MyWebApi'), { scopes: ['api://flat/.default'], acquireTokenOptions: { managedIdentity: { userAssignedClientId: guid } } })
+  t.strictSame(apis.get('Other')?.scopes, ['a', 'b'])
+  t.equal(source.AzureAd.ClientCredentials[0]?.ClientSecret, 's')
+})
