@@ -5,20 +5,25 @@ import type { WireEvidence } from './network-client.ts'
 // Entra ID's own word for "come again": https://learn.microsoft.com/entra/identity-platform/reference-error-codes
 const transientErrors = new Set(['temporarily_unavailable', 'server_error', 'no_access_token'])
 
-/**
- * What MSAL threw, as our error. What the identity provider said is read from the wire, since MSAL drops parts of it.
- *
- * @param provider who was asked, for the message
- * @param signal its reason is the cause where the acquisition was ended from here
- */
-export function toAcquisitionError (error: unknown, evidence: WireEvidence, provider: string, signal: AbortSignal, correlationId: string): IdentityWebError {
+export interface FailedAcquisition {
+  /** Who was asked, for the message. */
+  readonly provider: string
+  /** Its reason is what the caller is told where the acquisition was ended from here. */
+  readonly signal: AbortSignal
+  readonly correlationId: string
+  /** Statuses by which this provider, unlike others, means that it may be asked again. Default: none. */
+  readonly transientStatuses?: readonly number[]
+}
+
+/** What MSAL threw, as our error. What the identity provider said is read from the wire, since MSAL drops parts of it. */
+export function toAcquisitionError (error: unknown, evidence: WireEvidence, { provider, signal, correlationId, transientStatuses = [] }: FailedAcquisition): IdentityWebError {
   if (signal.aborted && signal.reason instanceof IdentityWebError) return signal.reason
 
   const { status, body, failure } = evidence
   const said = {
     correlationId: text(body?.['correlation_id']) ?? correlationId,
     traceId: text(body?.['trace_id']),
-    errorCodes: numbers(body?.['error_codes']),
+    errorCodes: errorCodes(body),
     retryAfter: retryAfterSeconds(evidence.retryAfter, Date.now()),
   }
   if (failure !== undefined) {
@@ -28,13 +33,13 @@ export function toAcquisitionError (error: unknown, evidence: WireEvidence, prov
     return new TokenAcquisitionError(`No token: ${provider} was not asked: ${reasonOf(error)}`, { ...said, retryable: false }, { cause: error })
   }
 
-  const retryable = isTransient(status, body)
+  const retryable = isTransient(status, body) || transientStatuses.includes(status)
   const advice = retryable ? 'Try again later' : 'Correct the configuration here or the registration there: trying again will not help'
-  return new TokenAcquisitionError(`No token: ${provider} answered ${status}: ${describe(body) || reasonOf(error)}. ${advice}`, { ...said, retryable }, { cause: error })
+  return new TokenAcquisitionError(`No token: ${provider} answered ${status}: ${refusalOf(error) ?? (describe(body) || reasonOf(error))}. ${advice}`, { ...said, retryable }, { cause: error })
 }
 
 function isTransient (status: number, body: WireEvidence['body']): boolean {
-  return status === 408 || status === 410 || status === 429 || status >= 500 || transientErrors.has(String(errorName(body)))
+  return status === 408 || status === 429 || status >= 500 || transientErrors.has(String(errorName(body)))
 }
 
 /** Endpoints give the error as a name, or as an object with a code. */
@@ -51,6 +56,11 @@ function describe (body: WireEvidence['body']): string {
   return [errorName(body), firstLine].filter(Boolean).join(': ')
 }
 
+/** Why MSAL itself did not go on with what the endpoint answered: Azure Arc's challenge names no key that may be read, for one. */
+function refusalOf (error: unknown): string | undefined {
+  return error instanceof Error && error.name === 'ManagedIdentityError' ? error.message : undefined
+}
+
 function reasonOf (error: unknown): string {
   if (!(error instanceof Error)) return String(error)
   const { code } = error as { code?: unknown }
@@ -61,6 +71,9 @@ function text (value: unknown): string | undefined {
   return typeof value === 'string' && value !== '' ? value : undefined
 }
 
-function numbers (value: unknown): number[] {
-  return Array.isArray(value) ? value.filter(item => typeof item === 'number') : []
+/** AADSTS numbers: Entra ID lists them, and managed identity endpoints pass its description on. */
+function errorCodes (body: WireEvidence['body']): number[] {
+  const listed = body?.['error_codes']
+  if (Array.isArray(listed)) return listed.filter(item => typeof item === 'number')
+  return [...new Set(Array.from(describe(body).matchAll(/AADSTS(\d+)/g), ([, code]) => Number(code)))]
 }

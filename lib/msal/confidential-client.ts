@@ -50,7 +50,7 @@ export async function acquireWithClientCredential (request: ClientCredentialsReq
     })
     return toToken(result, { tenantId: authority.tenantId, scopes, correlationId }, now)
   } catch (error) {
-    throw toAcquisitionError(error, networkClient.evidence, `Entra ID (tenant ${authority.tenantId}, client ${authority.clientId})`, signal, correlationId)
+    throw toAcquisitionError(error, networkClient.evidence, { provider: `Entra ID (tenant ${authority.tenantId}, client ${authority.clientId})`, signal, correlationId })
   }
 }
 

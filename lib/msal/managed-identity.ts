@@ -6,12 +6,17 @@ import type { ManagedIdentityRequest } from '../tokens/token-request.ts'
 import { MsalNetworkClient } from './network-client.ts'
 import { toAcquisitionError } from './acquisition-error.ts'
 import { toToken } from './msal-token.ts'
+import { serviceFabricDispatcher } from './service-fabric.ts'
 import type { Acquisition } from './acquisition.ts'
 
 type Msal = Pick<typeof import('@azure/msal-node'), 'ManagedIdentityApplication'>
 type MsalConfiguration = NonNullable<ConstructorParameters<typeof ManagedIdentityApplication>[0]>
 type MsalRequest = Parameters<ManagedIdentityApplication['acquireToken']>[0]
 type MsalResult = ReturnType<ManagedIdentityApplication['acquireToken']>
+
+// Beside those that any server answers: endpoints that are being updated, or not up yet.
+// https://learn.microsoft.com/entra/identity/managed-identities-azure-resources/how-to-use-vm-token#error-handling
+const transientStatuses = [404, 410]
 
 /**
  * Acquires a token for the managed identity of the Azure resource that the process runs on.
@@ -22,11 +27,13 @@ type MsalResult = ReturnType<ManagedIdentityApplication['acquireToken']>
  */
 export async function acquireWithManagedIdentity (request: ManagedIdentityRequest, { signal, dispatcher, now }: Acquisition): Promise<Token> {
   const { managedIdentity, resource, scopes, claims, clientCapabilities } = request
-  const source = managedIdentitySource(managedIdentity, process.env)
   const msal = await import('@azure/msal-node')
+  // From here until MSAL has been started, nothing is waited for: the variables that are checked are those that it reads.
+  const source = managedIdentitySource(managedIdentity, process.env)
+  const own = source === 'Service Fabric' ? serviceFabricDispatcher(process.env['IDENTITY_SERVER_THUMBPRINT']!) : undefined
 
   const correlationId = randomUUID()
-  const networkClient = new MsalNetworkClient({ dispatcher, signal, extraHeaders: { 'x-ms-client-request-id': correlationId } })
+  const networkClient = new MsalNetworkClient({ dispatcher: own ?? dispatcher, signal, extraHeaders: { 'x-ms-client-request-id': correlationId } })
   try {
     const result = await acquireAlone(msal, {
       clientCapabilities: [...clientCapabilities],
@@ -35,7 +42,9 @@ export async function acquireWithManagedIdentity (request: ManagedIdentityReques
     }, { resource, forceRefresh: true, ...claims !== undefined && { claims } })
     return toToken(result, { tenantId: undefined, scopes, correlationId }, now)
   } catch (error) {
-    throw toAcquisitionError(error, networkClient.evidence, `the managed identity endpoint of ${source}`, signal, correlationId)
+    throw toAcquisitionError(error, networkClient.evidence, { provider: `the managed identity endpoint of ${source}`, signal, correlationId, transientStatuses })
+  } finally {
+    await own?.destroy()
   }
 }
 

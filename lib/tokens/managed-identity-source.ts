@@ -16,7 +16,7 @@ interface SourceRule {
   readonly endpoint: string
   /** What the endpoint can be asked for; any other kind of id it would leave unread, and answer as another identity. */
   readonly selectableBy: readonly UserAssignedKey[]
-  /** Whether the endpoint may be on another machine: Service Fabric's is, and proves itself with a certificate. */
+  /** Whether the endpoint may be on another machine: Service Fabric's is, and proves itself by the thumbprint of its certificate. */
   readonly remote?: true
 }
 
@@ -43,8 +43,8 @@ export function managedIdentitySource (identity: ManagedIdentityOptions, environ
 
   const faults: string[] = []
   const url = environment[endpoint]
-  if (url && !remote && !isLocalEndpoint(url)) {
-    faults.push(`the environment variable ${endpoint}: the managed identity endpoint of ${source} is http on a loopback or link-local address`)
+  if (url && !isLocalEndpoint(url) && !(remote && isHttps(url))) {
+    faults.push(`the environment variable ${endpoint}: the managed identity endpoint of ${source} is ${remote ? 'https, or ' : ''}http on a loopback or link-local address`)
   }
   for (const key of anyId) {
     if (identity[key] !== undefined && !selectableBy.includes(key)) {
@@ -53,6 +53,10 @@ export function managedIdentitySource (identity: ManagedIdentityOptions, environ
   }
   if (faults.length > 0) throw new ConfigurationError(faults)
   return source
+}
+
+function isHttps (endpoint: string): boolean {
+  return URL.canParse(endpoint) && new URL(endpoint).protocol === 'https:'
 }
 
 function isLocalEndpoint (endpoint: string): boolean {

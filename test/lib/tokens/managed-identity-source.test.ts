@@ -28,6 +28,14 @@ t.test('an endpoint that is neither loopback nor link-local is refused', async t
   }
 })
 
+t.test('Service Fabric may be on another machine, where its certificate can prove it: over https only', async t => {
+  const endpointAt = (url: string) => ({ IDENTITY_ENDPOINT: url, IDENTITY_HEADER: 'h', IDENTITY_SERVER_THUMBPRINT: 't' })
+  t.equal(managedIdentitySource({}, endpointAt('https://10.0.0.4:2377/metadata/identity/oauth2/token')), 'Service Fabric')
+  for (const url of ['http://10.0.0.4:2377/', 'ftp://10.0.0.4/', 'not a url']) {
+    t.throws(() => managedIdentitySource({}, endpointAt(url)), { code: 'FST_IDW_CONFIG_INVALID', message: /IDENTITY_ENDPOINT: .* https/ }, url)
+  }
+})
+
 t.test('a kind of identity that the platform cannot select is refused, never answered as another identity', async t => {
   const byKind = { userAssignedClientId: 'c', userAssignedObjectId: 'o', userAssignedResourceId: 'r' }
   const platforms = {
