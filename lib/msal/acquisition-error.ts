@@ -3,7 +3,9 @@ import { retryAfterSeconds } from '../tokens/retry-after.ts'
 import type { WireEvidence } from './network-client.ts'
 
 // Entra ID's own word for "come again": https://learn.microsoft.com/entra/identity-platform/reference-error-codes
-const transientErrors = new Set(['temporarily_unavailable', 'server_error', 'no_access_token'])
+const transientErrors = new Set(['temporarily_unavailable', 'server_error'])
+// A success without a token refuses nothing: what answered was a proxy, or not wholly up. The names are the network client's.
+const emptySuccesses = new Set(['no_access_token', 'no_valid_token', 'non_json_response'])
 
 export interface FailedAcquisition {
   /** Who was asked, for the message. */
@@ -30,7 +32,7 @@ export function toAcquisitionError (error: unknown, evidence: WireEvidence, { pr
     return new TokenAcquisitionError(`No token: ${provider} could not be reached, or broke off: ${reasonOf(failure)}. Check the network, then try again`, { ...said, retryable: true }, { cause: failure })
   }
   if (status === undefined) {
-    return new TokenAcquisitionError(`No token: ${provider} was not asked: ${reasonOf(error)}`, { ...said, retryable: false }, { cause: error })
+    return new TokenAcquisitionError(`No token: ${provider} was not asked: ${reasonOf(error)}. Correct the options of the call or the configuration: trying again will not help`, { ...said, retryable: false }, { cause: error })
   }
 
   const retryable = isTransient(status, body) || transientStatuses.includes(status)
@@ -39,7 +41,8 @@ export function toAcquisitionError (error: unknown, evidence: WireEvidence, { pr
 }
 
 function isTransient (status: number, body: WireEvidence['body']): boolean {
-  return status === 408 || status === 429 || status >= 500 || transientErrors.has(String(errorName(body)))
+  const error = String(errorName(body))
+  return status === 408 || status === 429 || status >= 500 || transientErrors.has(error) || (status < 300 && emptySuccesses.has(error))
 }
 
 /** Endpoints give the error as a name, or as an object with a code. */

@@ -46,12 +46,17 @@ export async function acquireWithClientCredential (request: ClientCredentialsReq
       ...claims !== undefined && { claims },
       ...fmiPath !== undefined && { fmiPath },
       // MSAL sends these, but leaves them out of its type.
-      ...{ extraQueryParameters: request.extraQueryParameters } as Partial<ClientCredentialRequest>,
+      ...{ extraQueryParameters: withEncodedNames(request.extraQueryParameters) } as Partial<ClientCredentialRequest>,
     })
     return toToken(result, { tenantId: authority.tenantId, scopes, correlationId }, now)
   } catch (error) {
     throw toAcquisitionError(error, networkClient.evidence, { provider: `Entra ID (tenant ${authority.tenantId}, client ${authority.clientId})`, signal, correlationId })
   }
+}
+
+/** MSAL encodes the values alone: a name with an ampersand in it would be two parameters. */
+function withEncodedNames (parameters: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(parameters).map(([name, value]) => [encodeURIComponent(name), value]))
 }
 
 /** MSAL takes https authorities only; where a token is really asked for is in {@link authorityMetadata}. */

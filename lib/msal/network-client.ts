@@ -85,13 +85,9 @@ function secretsOf ({ headers = {}, body = '' }: NetworkRequestOptions = {}): st
 }
 
 /** MSAL reads `retry-after` in one place and `Retry-After` in another. */
-function flatHeaders (headers: Record<string, string | string[] | undefined>): Record<string, string> {
-  const flat: Record<string, string> = {}
-  for (const [name, value] of Object.entries(headers)) {
-    if (value !== undefined) flat[name] = Array.isArray(value) ? value.join(', ') : value
-  }
-  if (flat['retry-after'] !== undefined) flat['Retry-After'] = flat['retry-after']
-  return flat
+function flatHeaders (headers: Dispatcher.ResponseData['headers']): Record<string, string> {
+  const flat = Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, String(value)]))
+  return flat['retry-after'] === undefined ? flat : { ...flat, 'Retry-After': flat['retry-after'] }
 }
 
 async function boundedText (body: Dispatcher.ResponseData['body']): Promise<string> {
@@ -112,11 +108,10 @@ async function boundedText (body: Dispatcher.ResponseData['body']): Promise<stri
 function tokenOrError (status: number, text: string): Record<string, unknown> {
   const body = jsonObject(text)
   if (body === undefined) return { error: 'non_json_response', error_description: `HTTP ${status} without a JSON object` }
-  if (isSuccess(status)) {
-    const isToken = typeof body['access_token'] === 'string' && body['access_token'] !== ''
-    return isToken || body['error'] !== undefined ? withExpiry(body) : { error: 'no_access_token', error_description: `HTTP ${status} without an access token` }
-  }
-  return body['error'] === undefined ? { ...body, error: `http_${status}`, error_description: `HTTP ${status}` } : body
+  if (body['error'] !== undefined) return body
+  if (!isSuccess(status)) return { error_description: body['message'] ?? `HTTP ${status}`, ...body, error: `http_${status}` }
+  if (typeof body['access_token'] !== 'string' || body['access_token'] === '') return { error: 'no_access_token', error_description: `HTTP ${status} without an access token` }
+  return withExpiry(body) ?? { error: 'no_valid_token', error_description: `HTTP ${status} with a token that has ended by the clock of this machine, or does not say when it ends` }
 }
 
 function isSuccess (status: number): boolean {
@@ -132,10 +127,18 @@ function jsonObject (text: string): Record<string, unknown> | undefined {
   }
 }
 
-/** Managed identity endpoints give the end as `expires_on`, which MSAL needs in seconds since the epoch; some write a date, some only `expires_in`. */
-function withExpiry (body: Record<string, unknown>): Record<string, unknown> {
+/**
+ * The token with its end in both forms that MSAL reads: for Entra ID the seconds that are left, for managed identity endpoints
+ * the seconds since the epoch, where some endpoints write a date, or only what is left. `undefined` when it has ended:
+ * MSAL rounds, so that a token without a life could seem to have some.
+ */
+function withExpiry (body: Record<string, unknown>): Record<string, unknown> | undefined {
   const { expires_on: expiresOn, expires_in: expiresIn } = body
-  if (expiresOn === undefined && expiresIn !== undefined) return { ...body, expires_on: String(Math.floor(Date.now() / 1000) + Number(expiresIn)) }
-  if (typeof expiresOn === 'string' && !/^\d+$/.test(expiresOn)) return { ...body, expires_on: String(Math.floor(Date.parse(expiresOn) / 1000)) }
-  return body
+  const now = Date.now() / 1000
+  const end = expiresOn === undefined ? now + Number(expiresIn) : secondsOf(expiresOn)
+  return end > now ? { ...body, expires_on: String(Math.floor(end)), expires_in: expiresIn ?? Math.floor(end - now) } : undefined
+}
+
+function secondsOf (expiresOn: unknown): number {
+  return typeof expiresOn === 'string' && !/^\d+$/.test(expiresOn) ? Date.parse(expiresOn) / 1000 : Number(expiresOn)
 }

@@ -127,6 +127,9 @@ t.test('Service Fabric over TLS is known by the thumbprint of its certificate, a
   useEnvironment(t, environment('0'.repeat(40)))
   await t.rejects(tokenAcquirer.getTokenForApp(scope, { managedIdentity: {}, forceRefresh: true }), { code: 'FST_IDW_TOKEN_ACQUISITION_FAILED', message: /IDENTITY_SERVER_THUMBPRINT/, cause: Error })
 
+  useEnvironment(t, { ...environment(thumbprint), IDENTITY_ENDPOINT: 'https://127.0.0.1:1/token' })
+  await t.rejects(tokenAcquirer.getTokenForApp(scope, { managedIdentity: {}, forceRefresh: true }), { code: 'FST_IDW_TOKEN_ACQUISITION_FAILED', cause: { code: 'ECONNREFUSED' } } as never)
+
   t.strictSame(received, ['identity-header-value', 'identity-header-value'], 'the secret is not sent to another')
 })
 

@@ -1,0 +1,114 @@
+import t from 'tap'
+import fc from 'fast-check'
+import { entryKey, tokenKey, type ClientCredentialsRequest, type ManagedIdentityRequest, type TokenRequest } from '../../../lib/tokens/token-request.ts'
+import type { AppConfiguration } from '../../../lib/configuration/configuration.ts'
+
+// Few characters, those of JSON and of separators among them, make collisions likely where parts could run into each other.
+const text = fc.oneof(fc.string({ maxLength: 4 }), fc.stringMatching(/^[ab",:;|/\\[\]{}\0]{0,4}$/))
+const optional = fc.option(text, { nil: undefined })
+const list = fc.array(text, { maxLength: 3 })
+const record = fc.dictionary(text, text, { maxKeys: 3 })
+const uniqueList = fc.uniqueArray(text, { maxLength: 4 })
+
+const clientCredentials: fc.Arbitrary<ClientCredentialsRequest> = fc.record({
+  flow: fc.constant('clientCredentials' as const),
+  app: fc.record({ name: text }) as unknown as fc.Arbitrary<AppConfiguration>,
+  authority: fc.record({ instance: text, tenantId: text, clientId: text, tokenEndpoint: fc.constant('') }),
+  scopes: list,
+  claims: optional,
+  clientCapabilities: list,
+  fmiPath: optional,
+  extraQueryParameters: record,
+  extraHeadersParameters: record,
+  correlationId: fc.constant(undefined),
+})
+
+const managedIdentity: fc.Arbitrary<ManagedIdentityRequest> = fc.record({
+  flow: fc.constant('managedIdentity' as const),
+  managedIdentity: fc.record({ userAssignedClientId: optional, userAssignedObjectId: optional, userAssignedResourceId: optional }) as fc.Arbitrary<ManagedIdentityRequest['managedIdentity']>,
+  resource: text,
+  scopes: list,
+  claims: optional,
+  clientCapabilities: list,
+})
+
+const request: fc.Arbitrary<TokenRequest> = fc.oneof(clientCredentials, managedIdentity)
+
+/** The request with all that has no order in one order, and all that is absent left out: equal for requests that may share a token. */
+function canonical (value: unknown): unknown {
+  if (Array.isArray(value)) return value.toSorted().map(canonical)
+  if (typeof value !== 'object' || value === null) return value
+  return Object.entries(value).filter(([, item]) => item !== undefined).sort(([a], [b]) => a < b ? -1 : 1).map(([name, item]) => ({ name, item: canonical(item) }))
+}
+const same = (a: TokenRequest, b: TokenRequest) => JSON.stringify(canonical(a)) === JSON.stringify(canonical(b))
+
+t.test('two requests have the same key where they are the same, and nowhere else', async () => {
+  fc.assert(fc.property(request, request, (a, b) => (tokenKey(a) === tokenKey(b)) === same(a, b)), { numRuns: 2000 })
+})
+
+t.test('any one field that is changed gives another key', async t => {
+  const fields: Record<string, (request: TokenRequest, value: string) => TokenRequest | undefined> = {
+    scopes: (request, value) => ({ ...request, scopes: [...request.scopes, value] }),
+    'one scope': (request, value) => ({ ...request, scopes: [`${request.scopes[0] ?? ''}${value}x`, ...request.scopes.slice(1)] }),
+    claims: (request, value) => ({ ...request, claims: `${request.claims ?? ''}${value}x` }),
+    clientCapabilities: (request, value) => ({ ...request, clientCapabilities: [...request.clientCapabilities, value] }),
+    instance: (request, value) => changed(request, value, 'instance'),
+    tenantId: (request, value) => changed(request, value, 'tenantId'),
+    clientId: (request, value) => changed(request, value, 'clientId'),
+    'app section': (request, value) => request.flow === 'clientCredentials' ? { ...request, app: { ...request.app, name: `${request.app.name}${value}x` } } : undefined,
+    fmiPath: (request, value) => request.flow === 'clientCredentials' ? { ...request, fmiPath: `${request.fmiPath ?? ''}${value}x` } : undefined,
+    'query name': (request, value) => request.flow === 'clientCredentials' ? { ...request, extraQueryParameters: { ...request.extraQueryParameters, [`${value}-new`]: '' } } : undefined,
+    'query value': (request, value) => request.flow === 'clientCredentials' ? { ...request, extraQueryParameters: { ...request.extraQueryParameters, a: `${request.extraQueryParameters['a'] ?? ''}${value}x` } } : undefined,
+    'header name': (request, value) => request.flow === 'clientCredentials' ? { ...request, extraHeadersParameters: { ...request.extraHeadersParameters, [`${value}-new`]: '' } } : undefined,
+    'query moved to headers': request => request.flow === 'clientCredentials' ? { ...request, extraQueryParameters: {}, extraHeadersParameters: { ...request.extraQueryParameters, a: '1' } } : undefined,
+    resource: (request, value) => request.flow === 'managedIdentity' ? { ...request, resource: `${request.resource}${value}x` } : undefined,
+    userAssignedClientId: (request, value) => identityChanged(request, value, 'userAssignedClientId'),
+    userAssignedObjectId: (request, value) => identityChanged(request, value, 'userAssignedObjectId'),
+    userAssignedResourceId: (request, value) => identityChanged(request, value, 'userAssignedResourceId'),
+  }
+  for (const [field, change] of Object.entries(fields)) {
+    fc.assert(fc.property(request, text, (request, value) => {
+      const other = change(request, value)
+      return other === undefined || same(request, other) || tokenKey(request) !== tokenKey(other)
+    }))
+    t.pass(field)
+  }
+})
+
+t.test('an id of one kind is not the same id of another kind', async () => {
+  fc.assert(fc.property(managedIdentity, text, (request, id) => {
+    const keys = ['userAssignedClientId', 'userAssignedObjectId', 'userAssignedResourceId'].map(kind => tokenKey({ ...request, managedIdentity: { [kind]: id } }))
+    return new Set([...keys, tokenKey({ ...request, managedIdentity: {} })]).size === 4
+  }))
+})
+
+t.test('the order of scopes, capabilities, parameters and headers does not matter', async () => {
+  fc.assert(fc.property(request, uniqueList.chain(items => fc.tuple(fc.constant(items), fc.shuffledSubarray(items, { minLength: items.length }))), (request, [items, shuffled]) => {
+    const entries = (names: string[]) => Object.fromEntries(names.map(name => [name, `of ${name}`]))
+    const withOrder = (names: string[]): TokenRequest => ({ ...request, scopes: names, clientCapabilities: names, ...request.flow === 'clientCredentials' && { extraQueryParameters: entries(names), extraHeadersParameters: entries(names) } } as TokenRequest)
+    return tokenKey(withOrder(items)) === tokenKey(withOrder(shuffled))
+  }))
+})
+
+t.test('the correlation id, which only names a request, does not matter', async () => {
+  fc.assert(fc.property(clientCredentials, text, (request, correlationId) => tokenKey(request) === tokenKey({ ...request, correlationId })))
+})
+
+t.test('a token that was asked for with claims is kept in place of the one without', async () => {
+  fc.assert(fc.property(request, text, (request, claims) => {
+    const plain: TokenRequest = { ...request, claims: undefined }
+    return entryKey({ ...request, claims }) === entryKey(plain) && entryKey(plain) === tokenKey(plain)
+  }))
+})
+
+t.test('a key is short, however long the request is, and shows nothing of it', async t => {
+  t.match(tokenKey({ flow: 'managedIdentity', managedIdentity: {}, resource: 'r'.repeat(100_000), scopes: [], claims: undefined, clientCapabilities: [] }), /^[\w-]{43}$/)
+})
+
+function changed (request: TokenRequest, value: string, field: 'instance' | 'tenantId' | 'clientId'): TokenRequest | undefined {
+  return request.flow === 'clientCredentials' ? { ...request, authority: { ...request.authority, [field]: `${request.authority[field]}${value}x` } } : undefined
+}
+
+function identityChanged (request: TokenRequest, value: string, kind: keyof ManagedIdentityRequest['managedIdentity']): TokenRequest | undefined {
+  return request.flow === 'managedIdentity' ? { ...request, managedIdentity: { ...request.managedIdentity, [kind]: `${request.managedIdentity[kind] ?? ''}${value}x` } } : undefined
+}
