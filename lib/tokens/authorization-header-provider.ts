@@ -85,7 +85,7 @@ export class TokenHeaderProvider implements AuthorizationHeaderProvider {
     const scopes = [scope].flat()
     const acquireTokenOptions = checkAcquireTokenOptions(options.acquireTokenOptions ?? {}, 'acquireTokenOptions')
     const { identity, acquireTokenOptions: allowed } = identityFor(caller, scopes, { ...options, acquireTokenOptions })
-    return this.#acquirer.acquire(identity, scopes, allowed, { ...logger && { logger }, signal: allowed.signal ?? signal?.() })
+    return this.#acquirer.acquire(identity, scopes, allowed, { ...logger && { logger }, signal: signal?.() })
   }
 }
 

@@ -71,7 +71,7 @@ export class ConfiguredTokenAcquirer implements TokenAcquirer {
   /** @param options have been checked */
   async acquire (identity: Identity, scopes: readonly string[], options: AcquireTokenOptions, { logger = this.#logger, signal }: { logger?: Logger, signal?: AbortSignal | undefined } = {}): Promise<AcquiredToken> {
     const request = this.#request(identity, scopes, options)
-    const { token, source } = await this.#engine.token(request, { forceRefresh: options.forceRefresh, signal: signal ?? options.signal })
+    const { token, source } = await this.#engine.token(request, { forceRefresh: options.forceRefresh, signal: either(signal, options.signal) })
     if (source !== 'cache') logger.debug({ identity, scopes: request.scopes, tokenSource: source, correlationId: token.correlationId, expiresOn: new Date(token.expiresOn) }, 'token acquired')
     return { token, source, identity }
   }
@@ -116,6 +116,11 @@ export class ConfiguredTokenAcquirer implements TokenAcquirer {
       clientCapabilities: app?.clientCapabilities ?? [],
     }
   }
+}
+
+/** Ends with the call as well as with the options' own signal. */
+function either (a: AbortSignal | undefined, b: AbortSignal | undefined): AbortSignal | undefined {
+  return a && b ? AbortSignal.any([a, b]) : a ?? b
 }
 
 /** An app token is for one resource: as in Microsoft.Identity.Web, the first scope names it. */
