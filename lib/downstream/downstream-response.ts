@@ -74,10 +74,10 @@ export function parseJson (text: string, name: string): unknown {
   }
 }
 
-function toHeaders (raw: Record<string, string | string[] | undefined>): Headers {
+function toHeaders (raw: Dispatcher.ResponseData['headers']): Headers {
   const headers = new Headers()
-  for (const [name, value] of Object.entries(raw)) {
-    for (const item of [value ?? []].flat()) headers.append(name, item)
+  for (const [name, value] of Object.entries(raw as Record<string, string | string[]>)) {
+    for (const item of [value].flat()) headers.append(name, item)
   }
   return headers
 }

@@ -1,8 +1,7 @@
 import { IdentityNotAllowedError } from '../errors.ts'
-import type { HeaderContext } from '../tokens/authorization-header-provider.ts'
+import type { CheckedOptions, HeaderContext } from '../tokens/authorization-header-provider.ts'
 import { identityOf, type Caller } from '../tokens/identity.ts'
 import { resourceOfScope } from '../tokens/scopes.ts'
-import type { AuthorizationHeaderProviderOptions } from '../tokens/authorization-header-provider.ts'
 import { sameAcquisition, type RouteApi } from './route-apis.ts'
 
 type DeclaredApi = RouteApi & { readonly identity: NonNullable<RouteApi['identity']> }
@@ -17,7 +16,7 @@ export function identityForRoute (routeApis: ReadonlyMap<string, RouteApi>): Non
   return (caller, scopes, options) => {
     const resources = scopes.map(resourceOfScope)
     const concerned = declared.filter(({ api }) => api.scopes.some(scope => resources.includes(resourceOfScope(scope))))
-    const asked = options.acquireTokenOptions ?? {}
+    const asked = options.acquireTokenOptions
     if (concerned.length === 0) return { identity: identityOf(caller, { requestAppToken: options.requestAppToken, acquireTokenOptions: asked }, 'The header'), acquireTokenOptions: asked }
 
     const allowed = concerned.find(routeApi => asksFor(caller, options, routeApi))
@@ -29,7 +28,7 @@ export function identityForRoute (routeApis: ReadonlyMap<string, RouteApi>): Non
 }
 
 /** Whether the method and the options leave, or name, what the route declares. */
-function asksFor (caller: Caller, { requestAppToken, acquireTokenOptions = {} }: AuthorizationHeaderProviderOptions, { identity, api }: DeclaredApi): boolean {
+function asksFor (caller: Caller, { requestAppToken, acquireTokenOptions }: CheckedOptions, { identity, api }: DeclaredApi): boolean {
   const asUser = identity === 'user'
   if (caller !== 'configured' && (caller === 'user') !== asUser) return false
   if (requestAppToken !== undefined && requestAppToken === asUser) return false

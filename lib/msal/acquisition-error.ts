@@ -65,9 +65,8 @@ function refusalOf (error: unknown): string | undefined {
 }
 
 function reasonOf (error: unknown): string {
-  if (!(error instanceof Error)) return String(error)
-  const { code } = error as { code?: unknown }
-  return text(code) ?? error.message
+  const { code, message } = error as { code?: unknown, message: string }
+  return text(code) ?? message
 }
 
 function text (value: unknown): string | undefined {

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { ManagedIdentityApplication } from '@azure/msal-node'
-import { managedIdentitySource } from '../tokens/managed-identity-source.ts'
+import { managedIdentitySource, type ManagedIdentitySource } from '../tokens/managed-identity-source.ts'
 import type { Token } from '../tokens/token.ts'
 import type { ManagedIdentityRequest } from '../tokens/token-request.ts'
 import { MsalNetworkClient } from './network-client.ts'
@@ -25,15 +25,20 @@ const transientStatuses = [404, 410]
  * @throws TokenAcquisitionError
  * @throws ConfigurationError when the platform cannot serve the identity
  */
-export async function acquireWithManagedIdentity (request: ManagedIdentityRequest, { signal, dispatcher, now }: Acquisition): Promise<Token> {
-  const { managedIdentity, resource, scopes, claims, clientCapabilities } = request
+export async function acquireWithManagedIdentity (request: ManagedIdentityRequest, acquisition: Acquisition): Promise<Token> {
   const msal = await import('@azure/msal-node')
   // From here until MSAL has been started, nothing is waited for: the variables that are checked are those that it reads.
-  const source = managedIdentitySource(managedIdentity, process.env)
-  const own = source === 'Service Fabric' ? serviceFabricDispatcher(process.env['IDENTITY_SERVER_THUMBPRINT']!) : undefined
+  const source = managedIdentitySource(request.managedIdentity, process.env)
+  if (source !== 'Service Fabric') return acquireFrom(source, msal, request, acquisition)
 
+  const dispatcher = serviceFabricDispatcher(process.env['IDENTITY_SERVER_THUMBPRINT']!)
+  return acquireFrom(source, msal, request, { ...acquisition, dispatcher }).finally(() => dispatcher.destroy())
+}
+
+async function acquireFrom (source: ManagedIdentitySource, msal: Msal, request: ManagedIdentityRequest, { signal, dispatcher, now }: Acquisition): Promise<Token> {
+  const { managedIdentity, resource, scopes, claims, clientCapabilities } = request
   const correlationId = randomUUID()
-  const networkClient = new MsalNetworkClient({ dispatcher: own ?? dispatcher, signal, extraHeaders: { 'x-ms-client-request-id': correlationId } })
+  const networkClient = new MsalNetworkClient({ dispatcher, signal, extraHeaders: { 'x-ms-client-request-id': correlationId } })
   try {
     const result = await acquireAlone(msal, {
       clientCapabilities: [...clientCapabilities],
@@ -43,8 +48,6 @@ export async function acquireWithManagedIdentity (request: ManagedIdentityReques
     return toToken(result, { tenantId: undefined, scopes, correlationId }, now)
   } catch (error) {
     throw toAcquisitionError(error, networkClient.evidence, { provider: `the managed identity endpoint of ${source}`, signal, correlationId, transientStatuses })
-  } finally {
-    await own?.destroy()
   }
 }
 

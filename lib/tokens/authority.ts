@@ -22,19 +22,19 @@ export function authorityForApp (app: AppConfiguration | undefined, section: str
   if (app === undefined) {
     throw new NoAuthorityError(`A client credential is needed, and there is no section "${section}": configure it, or set AcquireTokenOptions.ManagedIdentity on the API`)
   }
-  const missing = missingOf(app)
   const { instance, clientId } = app
-  if (missing.length > 0 || instance === undefined || clientId === undefined) {
+  const asked = tenant ?? app.tenantId
+  const missing = missingOf({ ...app, tenantId: asked })
+  if (missing.length > 0 || instance === undefined || clientId === undefined || asked === undefined) {
     throw new NoAuthorityError(`A client credential is needed, and the section "${app.name}" lacks ${missing.join(', ')}: complete it, or set AcquireTokenOptions.ManagedIdentity on the API`)
   }
 
-  const tenantId = tenantForApp(app, tenant)
+  const tenantId = tenantForApp(app, asked.toLowerCase())
   return { instance, tenantId, clientId, tokenEndpoint: `${instance}${tenantId}/oauth2/v2.0/token` }
 }
 
-/** The tenant that is asked: the call's, else the section's, and the app's home where that is a meta-tenant. */
-function tenantForApp (app: AppConfiguration, tenant: string | undefined): string {
-  const asked = (tenant ?? app.tenantId ?? '').toLowerCase()
+/** The tenant that is asked, and the app's home where that is a meta-tenant. */
+function tenantForApp (app: AppConfiguration, asked: string): string {
   if (!metaTenants.has(asked)) return asked
 
   const home = app.appHomeTenantId?.toLowerCase()

@@ -38,12 +38,15 @@ export interface AuthorizationHeaderProvider {
   createAuthorizationHeaderInformation (scopes: string | readonly string[], options?: AuthorizationHeaderProviderOptions, user?: unknown): Promise<AuthorizationHeaderInformation>
 }
 
+/** The options as the provider has checked them. */
+export type CheckedOptions = AuthorizationHeaderProviderOptions & { readonly acquireTokenOptions: AcquireTokenOptions }
+
 /** What a provider is bound to; a request binds its own. */
 export interface HeaderContext {
   readonly logger?: Logger
   readonly signal?: () => AbortSignal
   /** What the route allows for these scopes: it may fill the options in, or refuse. */
-  readonly identityFor?: (caller: Caller, scopes: readonly string[], options: AuthorizationHeaderProviderOptions) => { identity: Identity, acquireTokenOptions: AcquireTokenOptions }
+  readonly identityFor?: (caller: Caller, scopes: readonly string[], options: CheckedOptions) => { identity: Identity, acquireTokenOptions: AcquireTokenOptions }
 }
 
 /** The provider over the token acquirer. */
@@ -57,27 +60,27 @@ export class TokenHeaderProvider implements AuthorizationHeaderProvider {
   }
 
   async createAuthorizationHeaderForApp (scope: string, options?: AuthorizationHeaderProviderOptions): Promise<string> {
-    return (await this.#acquire('app', scope, options)).token.authorizationHeader
+    return toHeader(this.#acquire('app', scope, options))
   }
 
   async createAuthorizationHeaderForUser (scopes: string | readonly string[], options?: AuthorizationHeaderProviderOptions, _user?: unknown): Promise<string> {
-    return (await this.#acquire('user', scopes, options)).token.authorizationHeader
+    return toHeader(this.#acquire('user', scopes, options))
   }
 
   async createAuthorizationHeader (scopes: string | readonly string[], options?: AuthorizationHeaderProviderOptions, _user?: unknown): Promise<string> {
-    return (await this.#acquire('configured', scopes, options)).token.authorizationHeader
+    return toHeader(this.#acquire('configured', scopes, options))
   }
 
   async createAuthorizationHeaderInformationForApp (scope: string, options?: AuthorizationHeaderProviderOptions): Promise<AuthorizationHeaderInformation> {
-    return toInformation(await this.#acquire('app', scope, options))
+    return toInformation(this.#acquire('app', scope, options))
   }
 
   async createAuthorizationHeaderInformationForUser (scopes: string | readonly string[], options?: AuthorizationHeaderProviderOptions, _user?: unknown): Promise<AuthorizationHeaderInformation> {
-    return toInformation(await this.#acquire('user', scopes, options))
+    return toInformation(this.#acquire('user', scopes, options))
   }
 
   async createAuthorizationHeaderInformation (scopes: string | readonly string[], options?: AuthorizationHeaderProviderOptions, _user?: unknown): Promise<AuthorizationHeaderInformation> {
-    return toInformation(await this.#acquire('configured', scopes, options))
+    return toInformation(this.#acquire('configured', scopes, options))
   }
 
   #acquire (caller: Caller, scope: string | readonly string[], options: AuthorizationHeaderProviderOptions = {}): Promise<AcquiredToken> {
@@ -89,11 +92,16 @@ export class TokenHeaderProvider implements AuthorizationHeaderProvider {
   }
 }
 
-function byOptions (caller: Caller, _scopes: readonly string[], options: AuthorizationHeaderProviderOptions): { identity: Identity, acquireTokenOptions: AcquireTokenOptions } {
-  return { identity: identityOf(caller, options as IdentityOptions, 'The header'), acquireTokenOptions: options.acquireTokenOptions ?? {} }
+function byOptions (caller: Caller, _scopes: readonly string[], options: CheckedOptions): { identity: Identity, acquireTokenOptions: AcquireTokenOptions } {
+  return { identity: identityOf(caller, options as IdentityOptions, 'The header'), acquireTokenOptions: options.acquireTokenOptions }
 }
 
-function toInformation ({ token, source, identity }: AcquiredToken): AuthorizationHeaderInformation {
+async function toHeader (acquired: Promise<AcquiredToken>): Promise<string> {
+  return (await acquired).token.authorizationHeader
+}
+
+async function toInformation (acquired: Promise<AcquiredToken>): Promise<AuthorizationHeaderInformation> {
+  const { token, source, identity } = await acquired
   return {
     authorizationHeader: token.authorizationHeader,
     tokenSource: source,

@@ -16,9 +16,13 @@ export function requireDefaultScope (scope: string): void {
   }
 }
 
-/** The resource that a `/.default` scope stands for: what a managed identity endpoint is asked for. */
+/**
+ * The resource that a `/.default` scope stands for: what a managed identity endpoint is asked for.
+ *
+ * @param scope has passed {@link requireDefaultScope}
+ */
 export function resourceOf (scope: string): string {
-  return scope.toLowerCase().endsWith(suffix) ? scope.slice(0, -suffix.length) : scope
+  return scope.slice(0, -suffix.length)
 }
 
 /** The resource that any scope belongs to: all before its last segment, as in `api://todo` of `api://todo/Todo.Read`; the whole of a scope without segments. */

@@ -4,7 +4,7 @@ import { checkAcquireTokenOptions } from '../configuration/override.ts'
 import { IdentityNotAllowedError, UserTokenRequiredError } from '../errors.ts'
 import type { Logger } from '../logger.ts'
 import { authorityForApp } from './authority.ts'
-import { identityOf, type Identity } from './identity.ts'
+import { identityOf, type Caller, type Identity } from './identity.ts'
 import { requireDefaultScope, resourceOf } from './scopes.ts'
 import type { TokenEngine } from './token-engine.ts'
 import type { TokenRequest } from './token-request.ts'
@@ -59,13 +59,11 @@ export class ConfiguredTokenAcquirer implements TokenAcquirer {
   }
 
   async getTokenForApp (scope: string, acquireTokenOptions: AcquireTokenOptions = {}): Promise<AcquireTokenResult> {
-    const options = checkAcquireTokenOptions(acquireTokenOptions, 'acquireTokenOptions')
-    return toResult(await this.acquire(identityOf('app', { acquireTokenOptions: options }, 'The token'), [scope], options))
+    return this.#result('app', [scope], acquireTokenOptions)
   }
 
   async getTokenForUser (scopes: string | readonly string[], acquireTokenOptions: AcquireTokenOptions = {}, _user?: unknown): Promise<AcquireTokenResult> {
-    const options = checkAcquireTokenOptions(acquireTokenOptions, 'acquireTokenOptions')
-    return toResult(await this.acquire(identityOf('user', { acquireTokenOptions: options }, 'The token'), [scopes].flat(), options))
+    return this.#result('user', [scopes].flat(), acquireTokenOptions)
   }
 
   /** @param options have been checked */
@@ -74,6 +72,12 @@ export class ConfiguredTokenAcquirer implements TokenAcquirer {
     const { token, source } = await this.#engine.token(request, { forceRefresh: options.forceRefresh, signal: either(signal, options.signal) })
     if (source !== 'cache') logger.debug({ identity, scopes: request.scopes, tokenSource: source, correlationId: token.correlationId, expiresOn: new Date(token.expiresOn) }, 'token acquired')
     return { token, source, identity }
+  }
+
+  async #result (caller: Caller, scopes: readonly string[], given: AcquireTokenOptions): Promise<AcquireTokenResult> {
+    const acquireTokenOptions = checkAcquireTokenOptions(given, 'acquireTokenOptions')
+    const identity = identityOf(caller, { acquireTokenOptions }, 'The token')
+    return toResult(await this.acquire(identity, scopes, acquireTokenOptions))
   }
 
   #request (identity: Identity, scopes: readonly string[], options: AcquireTokenOptions): TokenRequest {

@@ -88,6 +88,7 @@ for (const flow of Object.keys(flows) as Flow[]) {
     ['a token without an end', json(200, { access_token: 'a token', token_type: 'Bearer' }), transient, /no_valid_token/],
     ['a token whose end is no number', json(200, { access_token: 'a token', token_type: 'Bearer', expires_on: 'soon', expires_in: 'soon' }), transient, /no_valid_token/],
     ['a token without a life', json(200, { ...flows[flow].token(), expires_on: undefined, expires_in: 0 }), transient, /no_valid_token/],
+    ['a token of another type', json(200, { ...flows[flow].token(), token_type: 'pop' }), refused, /200: token_parsing_error.* Correct/],
     ['a reset', response => response.destroy(), transient, /could not be reached, or broke off: UND_ERR_SOCKET\. Check the network, then try again/],
     ['a body that breaks off', response => { response.writeHead(200, { 'content-length': '99' }); response.write('{', () => response.destroy()) }, transient, /broke off/],
   ] as [string, Answer, object, RegExp][]) {

@@ -17,6 +17,7 @@ async function appWith (t: Tap, azureAd: object = {}, options: object = {}) {
     AzureAd: { Instance: origin, TenantId: tenantId, ClientId: clientId, ClientSecret: secret, ...azureAd },
     Second: { Instance: origin, TenantId: tenantId, ClientId: 'second', ClientSecret: secret },
     Bare: { Instance: origin, TenantId: tenantId },
+    Tenantless: { Instance: origin, ClientId: clientId, ClientSecret: secret },
   }
   const app = await build(t, { config, downstreamApis: { Api: { baseUrl: origin, scopes: scope } }, ...options })
   const sent = () => requests.map(({ url, body, headers }) => ({
@@ -133,10 +134,12 @@ t.test('a meta-tenant gives no app token; the app\'s home tenant stands in for i
 t.test('without a usable app section there is no client credential, and the error says what is missing', async t => {
   const { acquire, requests } = await appWith(t)
   await t.rejects(acquire(scope, { authenticationOptionsName: 'Nowhere' }), { code: 'FST_IDW_NO_AUTHORITY', statusCode: 500, message: /no section "Nowhere": configure it, or set AcquireTokenOptions\.ManagedIdentity/ })
+  await t.rejects(acquire(scope, { authenticationOptionsName: 'Tenantless' }), { code: 'FST_IDW_NO_AUTHORITY', message: /"Tenantless" lacks TenantId/ })
   await t.rejects(acquire(scope, { authenticationOptionsName: 'Bare' }), { code: 'FST_IDW_NO_AUTHORITY', message: /"Bare" lacks ClientId/ })
   const app = await build(t, { downstreamApis: {} })
   await t.rejects(app.tokenAcquirer.getTokenForApp(scope), { code: 'FST_IDW_NO_AUTHORITY', message: /no section "AzureAd"/ })
   t.strictSame(requests, [])
+  t.match(await acquire(scope, { authenticationOptionsName: 'Tenantless', tenant: 'Contoso.example' }), { tenantId: 'contoso.example' }, 'the call may give what is missing')
 })
 
 t.test('a credential that is skipped is passed over', async t => {
