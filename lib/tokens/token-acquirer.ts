@@ -1,7 +1,7 @@
 import type { Configuration } from '../configuration/configuration.ts'
 import type { AcquireTokenOptions, ManagedIdentityOptions } from '../configuration/schema.ts'
 import { checkAcquireTokenOptions } from '../configuration/override.ts'
-import { IdentityNotAllowedError, UserTokenRequiredError } from '../errors.ts'
+import { UserTokenRequiredError } from '../errors.ts'
 import type { Logger } from '../logger.ts'
 import { authorityForApp } from './authority.ts'
 import { identityOf, type Caller, type Identity } from './identity.ts'
@@ -89,7 +89,6 @@ export class ConfiguredTokenAcquirer implements TokenAcquirer {
   }
 
   #clientCredentialsRequest (scope: string, options: AcquireTokenOptions): TokenRequest {
-    if (options.managedIdentity !== undefined) throw new IdentityNotAllowedError('The client credential was asked for together with a managed identity: leave one of them out')
     const app = this.#configuration.app(options.authenticationOptionsName)
     const authority = authorityForApp(app, options.authenticationOptionsName ?? 'AzureAd', options.tenant)
     // authorityForApp has thrown when there is no section.
