@@ -1,7 +1,7 @@
 import { pino } from 'pino'
 import { loadAppSettings } from './configuration/app-settings.ts'
-import { parseConfiguration } from './configuration/configuration.ts'
-import { parseOptions, type FastifyIdentityWebOptions } from './configuration/schema.ts'
+import type { FastifyIdentityWebOptions, IdentityWebOptions } from './configuration/schema.ts'
+import { setUp } from './configuration/setup.ts'
 import type { DownstreamApi } from './downstream/downstream-api.ts'
 import { IdentityWeb } from './identity-web.ts'
 import type { Logger } from './logger.ts'
@@ -29,10 +29,7 @@ export class TokenAcquirerFactory {
 
   /** @throws ConfigurationError with every fault of the options and the settings */
   constructor ({ path, logger = pino({ name: 'fastify-identity-web', level: 'warn' }, pino.destination(2)), ...given }: TokenAcquirerFactoryOptions = {}) {
-    const options = parseOptions(given)
-    const source = options.config ?? loadAppSettings(path === undefined ? {} : { path })
-    const { azureAd, downstreamApis } = options
-    const configuration = parseConfiguration({ source, ...azureAd !== undefined && { azureAd }, ...downstreamApis !== undefined && { downstreamApis } })
+    const { options, configuration } = setUp(given, options => sourceOf(path, options))
 
     this.#identityWeb = new IdentityWeb(configuration, options, logger)
     this.downstreamApi = this.#identityWeb.downstreamApi
@@ -53,4 +50,8 @@ export class TokenAcquirerFactory {
     if (defaultInstance === this) defaultInstance = undefined
     await this.#identityWeb.close()
   }
+}
+
+function sourceOf (path: string | undefined, { config }: IdentityWebOptions): unknown {
+  return config ?? loadAppSettings(path === undefined ? {} : { path })
 }

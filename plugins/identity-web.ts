@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyRequest, RouteOptions } from 'fastify'
 import { loadAppSettings } from '../lib/configuration/app-settings.ts'
-import { parseConfiguration, type Configuration } from '../lib/configuration/configuration.ts'
-import { parseOptions, type FastifyIdentityWebOptions, type IdentityWebOptions } from '../lib/configuration/schema.ts'
+import type { FastifyIdentityWebOptions, IdentityWebOptions } from '../lib/configuration/schema.ts'
+import { setUp } from '../lib/configuration/setup.ts'
 import type { DownstreamApi } from '../lib/downstream/downstream-api.ts'
 import type { RouteApisOptions } from '../lib/downstream/route-apis.ts'
 import { ConfigurationError } from '../lib/errors.ts'
@@ -41,8 +41,7 @@ interface Bound extends FastifyRequest {
 
 /** Decorates the instance and its requests with the clients of one configuration. */
 export async function identityWeb (fastify: FastifyInstance, pluginOptions: FastifyIdentityWebOptions): Promise<void> {
-  const options = parseOptions(pluginOptions)
-  const configuration = configurationOf(fastify, options)
+  const { options, configuration } = setUp(pluginOptions, options => sourceOf(fastify, options))
   const identityWeb = new IdentityWeb(configuration, options, fastify.log)
   const declarations = new RouteDeclarations(configuration)
 
@@ -74,13 +73,12 @@ export async function identityWeb (fastify: FastifyInstance, pluginOptions: Fast
   }
 }
 
-function configurationOf (fastify: FastifyInstance, options: IdentityWebOptions): Configuration {
-  const { config, appSettings, azureAd, downstreamApis } = options
+function sourceOf (fastify: FastifyInstance, { config, appSettings, azureAd, downstreamApis }: IdentityWebOptions): unknown {
   const source = config ?? appSettingsOf(appSettings) ?? (fastify as { config?: unknown }).config
   if (source === undefined && azureAd === undefined && downstreamApis === undefined) {
     throw new ConfigurationError(['there is no configuration: register a plugin that decorates fastify.config before this one, or set the option config or appSettings'])
   }
-  return parseConfiguration({ source, ...azureAd !== undefined && { azureAd }, ...downstreamApis !== undefined && { downstreamApis } })
+  return source
 }
 
 function appSettingsOf (appSettings: boolean | string | undefined): unknown {

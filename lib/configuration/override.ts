@@ -19,8 +19,8 @@ export function applyOverride (base: ApiConfiguration, override: object, where: 
   if (!allow.baseUrl) requireSameBaseUrl(override, base, where, faults)
   if (options === undefined || faults.length > 0) throw new ConfigurationError(faults)
 
-  const { baseUrl = base.baseUrl } = options
-  return freezeApi({ ...mergeApi(base, options), baseUrl: new URL(baseUrl).href })
+  const baseUrl = allow.baseUrl && options.baseUrl !== undefined ? new URL(options.baseUrl).href : base.baseUrl
+  return freezeApi({ ...mergeApi(base, options), baseUrl })
 }
 
 /**

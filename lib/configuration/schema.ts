@@ -36,7 +36,7 @@ export const identityWebOptions = v.pipe(v.partial(v.strictObject({
   /** Carries requests to Entra ID; never those to a managed identity endpoint. Default: connections of the plugin's own. */
   identityDispatcher: described(dispatcher, 'Carries requests to Entra ID; never those to a managed identity endpoint.'),
 })), v.rawCheck(({ dataset: { value }, addIssue }) => {
-  const { config, appSettings } = value as { config?: unknown, appSettings?: unknown }
+  const { config, appSettings } = isSection(value) ? value : {}
   if (config !== undefined && appSettings !== undefined && appSettings !== false) addIssue({ message: 'give either config or appSettings' })
 }))
 
@@ -52,15 +52,33 @@ export interface IdentityWebOptions extends Omit<v.InferOutput<typeof identityWe
 
 // Fastify reads these of the options of every plugin.
 const fastifyOptions = ['prefix', 'logLevel', 'logSerializers']
+// What the sections come from, in lower case.
+const sources = ['config', 'appsettings', 'azuread', 'downstreamapis']
 
 /** @throws ConfigurationError with every fault */
 export function parseOptions (options: unknown): IdentityWebOptions {
   const faults: string[] = []
-  const own = isSection(options) ? Object.fromEntries(Object.entries(options).filter(([name]) => !fastifyOptions.includes(name))) : options ?? {}
-  const parsed = readOptions(identityWebOptions, own, 'options', faults)
+  const parsed = readOptions(identityWebOptions, ownOptions(options), 'options', faults)
   if (parsed === undefined) throw new ConfigurationError(faults)
+  return complete(parsed)
+}
 
-  const { tokenCache, tokenTimeout = 10_000, dispatcher, identityDispatcher, ...sources } = parsed
+/** Of options that have faults, those that have none; `undefined` when it is not sure where the sections are. */
+export function soundOptions (options: unknown): IdentityWebOptions | undefined {
+  const own = ownOptions(options)
+  if (!isSection(own)) return undefined
+  const isSound = ([name, value]: [string, unknown]) => readOptions(identityWebOptions, { [name]: value }, 'options', []) !== undefined
+  const [sound, faulty] = [Object.entries(own).filter(isSound), Object.entries(own).filter(entry => !isSound(entry))]
+  if (faulty.some(([name]) => sources.includes(name.toLowerCase()))) return undefined
+  const parsed = readOptions(identityWebOptions, Object.fromEntries(sound), 'options', [])
+  return parsed && complete(parsed)
+}
+
+function ownOptions (options: unknown): unknown {
+  return isSection(options) ? Object.fromEntries(Object.entries(options).filter(([name]) => !fastifyOptions.includes(name))) : options ?? {}
+}
+
+function complete ({ tokenCache, tokenTimeout = 10_000, dispatcher, identityDispatcher, ...sources }: v.InferOutput<typeof identityWebOptions>): IdentityWebOptions {
   return { ...sources, tokenCache: { maxEntries: tokenCache?.maxEntries ?? 10_000 }, tokenTimeout, dispatcher, identityDispatcher }
 }
 

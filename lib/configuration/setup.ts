@@ -1,0 +1,39 @@
+import { ConfigurationError } from '../errors.ts'
+import { parseConfiguration, type Configuration } from './configuration.ts'
+import { parseOptions, soundOptions, type IdentityWebOptions } from './schema.ts'
+
+/** What the engine is made from. */
+export interface Setup {
+  readonly options: IdentityWebOptions
+  readonly configuration: Configuration
+}
+
+/**
+ * Reads the options, and the sections that they lead to.
+ *
+ * @param sourceOf gives the sections, or throws ConfigurationError
+ * @throws ConfigurationError with every fault of both
+ */
+export function setUp (given: unknown, sourceOf: (options: IdentityWebOptions) => unknown): Setup {
+  const faults: string[] = []
+  const options = collecting(faults, () => parseOptions(given))
+  const sound = options ?? soundOptions(given)
+  const configuration = sound && collecting(faults, () => configurationOf(sound, sourceOf(sound)))
+  if (options === undefined || configuration === undefined) throw new ConfigurationError(faults)
+  return { options, configuration }
+}
+
+function configurationOf ({ azureAd, downstreamApis }: IdentityWebOptions, source: unknown): Configuration {
+  return parseConfiguration({ source, ...azureAd !== undefined && { azureAd }, ...downstreamApis !== undefined && { downstreamApis } })
+}
+
+/** What `work` gives; `undefined` when there are faults, which are added to `faults`. */
+function collecting<T> (faults: string[], work: () => T): T | undefined {
+  try {
+    return work()
+  } catch (error) {
+    if (!(error instanceof ConfigurationError)) throw error
+    faults.push(...error.faults)
+    return undefined
+  }
+}
