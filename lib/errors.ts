@@ -138,8 +138,8 @@ export class DownstreamStatusError extends IdentityWebError {
   readonly statusCode = 502
   readonly downstream: DownstreamFailure
 
-  constructor (message: string, downstream: DownstreamFailure) {
-    super(message)
+  constructor (message: string, downstream: DownstreamFailure, options?: ErrorOptions) {
+    super(message, options)
     this.downstream = downstream
   }
 }

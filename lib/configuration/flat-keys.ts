@@ -20,17 +20,15 @@ export function setFlat (sections: Section, key: string, value: unknown, faults:
     return
   }
   let at = sections
-  for (const [index, part] of path.entries()) {
+  for (const [index, part] of path.slice(0, -1).entries()) {
     const [spelling, existing] = findEntry(at, part) ?? [part, undefined]
-    const next = path[index + 1]
-    if (next === undefined) {
-      at[spelling] = value
-      return
-    }
-    const container = containerFor(next, fromJson(existing))
+    const container = containerFor(path[index + 1]!, fromJson(existing))
     if (container === undefined) return
     at = (at[spelling] = container) as Section
   }
+  const name = path.at(-1)!
+  const [spelling] = findEntry(at, name) ?? [name]
+  at[spelling] = value
 }
 
 /** What to write `next` into: a copy of what is there, or a new list or section as `next` asks for; nothing when there is broken JSON, which is told when it is read. */

@@ -23,7 +23,7 @@ function faultOf (issue: v.BaseIssue<unknown>, where: string, { spelling }: Read
   if (spelt !== undefined) return `${spelt}: ${isAbsent(issue) ? 'is empty' : messageOf(issue)}`
 
   // The key is missing, so that nobody has spelt it.
-  const parent = spelling.get(path.slice(0, -1).join('.')) ?? where
+  const parent = spelling.get(path.slice(0, -1).join('.'))!
   return `${parent}.${inStyleOf(lastName(parent), path.at(-1)!)}: is missing`
 }
 
@@ -41,12 +41,12 @@ const expectations: Readonly<Record<string, string>> = { string: 'text', boolean
 function messageOf (issue: v.BaseIssue<unknown>): string {
   if (issue.type === 'variant' && issue.expected !== 'Object') return kindMessage(issue)
   if (!issue.message.startsWith('Invalid ')) return issue.message
-  const expected = `expected ${expectations[issue.expected ?? ''] ?? issue.expected}`
+  const expected = `expected ${expectations[issue.expected!]}`
   return isJsonText(issue.input) ? `${expected}, and the text is not valid JSON` : expected
 }
 
 function kindMessage ({ input, expected }: v.BaseIssue<unknown>): string {
-  const kinds = [...(expected ?? '').matchAll(/"(\w+)"/g)].map(([, kind]) => kind!)
+  const kinds = [...expected!.matchAll(/"(\w+)"/g)].map(([, kind]) => kind!)
   const meant = typeof input === 'string' ? suggestion(input, kinds) : undefined
   return meant === undefined ? `expected one of ${kinds.join(', ')}` : `unknown kind, did you mean ${meant}?`
 }
