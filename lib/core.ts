@@ -1,5 +1,7 @@
+import { existsSync } from 'node:fs'
 import { pino } from 'pino'
 import { loadAppSettings } from './configuration/app-settings.ts'
+import { isSection } from './configuration/own-entries.ts'
 import type { FastifyIdentityWebOptions, IdentityWebOptions } from './configuration/schema.ts'
 import { setUp } from './configuration/setup.ts'
 import type { DownstreamApi } from './downstream/downstream-api.ts'
@@ -12,7 +14,7 @@ export * from './public.ts'
 
 /** Options of {@link TokenAcquirerFactory}: those of the plugin, and where the settings and the log lines are. */
 export interface TokenAcquirerFactoryOptions extends Omit<FastifyIdentityWebOptions, 'appSettings'> {
-  /** `appsettings.json`, or its folder. Default: the working directory. Not read when `config` is given. */
+  /** `appsettings.json`, or its folder. Default: the working directory, where it may be missing when `azureAd` or `downstreamApis` hold options. Not read when `config` is given. */
   path?: string
   /** Where log lines go. Default: a pino logger on standard error, from level `warn` on. */
   logger?: Logger
@@ -52,6 +54,10 @@ export class TokenAcquirerFactory {
   }
 }
 
-function sourceOf (path: string | undefined, { config }: IdentityWebOptions): unknown {
-  return config ?? loadAppSettings(path === undefined ? {} : { path })
+/** The settings; none when the options stand for them, and there is no file. */
+function sourceOf (path: string | undefined, { config, azureAd, downstreamApis }: IdentityWebOptions): unknown {
+  if (config !== undefined) return config
+  const isInline = isSection(azureAd) || isSection(downstreamApis)
+  if (path === undefined && isInline && !existsSync('appsettings.json')) return undefined
+  return loadAppSettings(path === undefined ? {} : { path })
 }

@@ -24,6 +24,7 @@ export interface LoadAppSettingsOptions {
  * @throws ConfigurationError when a file is missing or broken
  */
 export function loadAppSettings ({ path = process.cwd(), env = process.env, environment = env['NODE_ENV'] }: LoadAppSettingsOptions = {}): Settings {
+  if (typeof path !== 'string') throw new ConfigurationError(['path: expected the path of a file or folder'])
   const faults: string[] = []
   const file = isFolder(path) ? resolve(path, 'appsettings.json') : resolve(path)
   if (!existsSync(file)) throw new ConfigurationError([`${file}: there is no such file; create it, or set path to the file or its folder`])

@@ -22,6 +22,7 @@ t.test('null, and text that is empty where it must not be, are as if they were n
   t.strictSame(apiOf({ RelativePath: null, HttpMethod: null, Scopes: null, RequestAppToken: null, Timeout: null, ResponseType: null, ExtraHeaderParameters: null, Query: null, AcquireTokenOptions: null, Signal: null, Dispatcher: null, Serializer: null }), apiOf({}))
   t.strictSame(apiOf({ HttpMethod: '', ResponseType: '', AcquireTokenOptions: { Tenant: '', Claims: '', ManagedIdentity: null, PopPublicKey: '', PopClaim: null, UserFlow: false, ForceRefresh: null } }), apiOf({ AcquireTokenOptions: {} }))
   t.strictSame(apiOf({ Query: { a: null } })?.query, { a: null }, 'null takes a parameter of the API back')
+  t.strictSame(parseConfiguration({ source: { AzureAd: { CallbackPath: null } } }).warnings, [])
   t.match(appOf({ Instance: '', TenantId: null, ClientCredentials: null, KnownAuthorities: null, SendX5C: null, TokenDecryptionCredentials: null }), { instance: undefined, tenantId: undefined, clientCredentials: [], knownAuthorities: [], sendX5C: false, tokenDecryptionCredentials: [] })
 })
 
