@@ -10,7 +10,8 @@ const nothingDeclared: RouteApis = new Map()
 export class RouteDeclarations {
   readonly #configuration: Configuration
   readonly #parsed = new WeakMap<object, RouteApis>()
-  readonly #checked = new WeakSet()
+  /** The URL at which a `config` was checked last, without the slash that Fastify adds to prefixes. */
+  readonly #checked = new WeakMap<object, string>()
   readonly #faults: string[] = []
 
   constructor (configuration: Configuration) {
@@ -19,9 +20,10 @@ export class RouteDeclarations {
 
   /** Notes the faults of a route, so that all of them can be told at once. */
   check ({ method, url, config }: RouteOptions): void {
-    // The HEAD route that Fastify adds to a GET route shares its config.
-    if (config === undefined || this.#checked.has(config)) return
-    this.#checked.add(config)
+    // The HEAD route that Fastify adds to a GET route shares its config; so may other routes, each of which is told.
+    const path = url.replace(/\/$/, '')
+    if (config === undefined || (method === 'HEAD' && this.#checked.get(config) === path)) return
+    this.#checked.set(config, path)
 
     const where = `route ${[method].flat().join(',')} ${url} config`
     if ('auth' in config) this.#faults.push(`${where}.auth: needs inbound validation of the caller, which is not on`)
@@ -39,8 +41,8 @@ export class RouteDeclarations {
   }
 
   /** What the route with this `config` declares; one that was registered before the plugin is checked here. */
-  of (config: FastifyContextConfig | undefined): RouteApis {
-    return config === undefined ? nothingDeclared : this.#parse(config, 'route config')
+  of (config: FastifyContextConfig): RouteApis {
+    return this.#parse(config, 'route config')
   }
 
   #parse ({ downstreamApi }: FastifyContextConfig, where: string): RouteApis {

@@ -101,3 +101,11 @@ t.test('faults of the plugin\'s own options and of the sections are told at once
     for (const message of expected) t.ok(error?.faults.some(fault => message.test(fault)), `${message}`)
   }
 })
+
+t.test('what is thrown while the sections are read is not taken for a fault of them', async t => {
+  const app = fastify()
+  t.teardown(() => app.close())
+  app.register(identityWeb, { config: { get AzureAd (): never { throw new Error('the vault is sealed') } } })
+
+  await t.rejects(async () => app.ready(), { message: 'the vault is sealed' })
+})

@@ -88,8 +88,3 @@ t.test('values that are no list, no choice and no credential are faults', async 
     ['[{"SourceType"', /^AzureAd\.ClientCredentials: expected a list, and the text is not valid JSON$/], ['[{"__proto__":{},"SourceType":"ClientSecret","ClientSecret":"s"}]', /^AzureAd\.ClientCredentials\[0\]\.__proto__: this key is not allowed$/],
   ] as const) t.match(faultsOf({ source: { AzureAd: { ClientCredentials } } }), [message], inspect(ClientCredentials))
 })
-
-t.test('what is thrown while the configuration is read is not taken for a fault of it', async t => {
-  const broken = new Error('the vault is sealed')
-  t.throws(() => parseConfiguration({ source: { get AzureAd () { throw broken } } }), broken)
-})
