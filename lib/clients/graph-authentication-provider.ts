@@ -1,4 +1,8 @@
-import type { AcquireTokenOptions } from '../configuration/schema.ts'
+import * as v from 'valibot'
+import { acquireTokenOptions as acquireTokenOptionsSchema, type AcquireTokenOptions } from '../configuration/acquire-token-options.ts'
+import { readOptions } from '../configuration/read-options.ts'
+import { scopeText } from '../configuration/value-schemas.ts'
+import { ConfigurationError } from '../errors.ts'
 import type { AuthorizationHeaderProvider } from '../tokens/authorization-header-provider.ts'
 
 const GRAPH_SCOPE = 'https://graph.microsoft.com/.default'
@@ -11,9 +15,12 @@ export interface GraphAuthenticationProviderOptions {
   acquireTokenOptions?: AcquireTokenOptions
 }
 
+// The Graph client's own type knows of the scopes alone, so that no compiler finds a misspelt key.
+const requestOptions = v.partial(v.strictObject({ scopes: v.array(scopeText), acquireTokenOptions: acquireTokenOptionsSchema }))
+
 /** What one Graph request asks for, as the `authenticationProviderOptions` of an `AuthenticationHandlerOptions`. */
 export interface GraphRequestAuthenticationOptions {
-  scopes?: string | readonly string[]
+  scopes?: string[]
   acquireTokenOptions?: AcquireTokenOptions
 }
 
@@ -31,12 +38,21 @@ export interface GraphAuthenticationProvider {
 export function graphAuthenticationProvider (provider: AuthorizationHeaderProvider, options: GraphAuthenticationProviderOptions = {}): GraphAuthenticationProvider {
   const { scopes = GRAPH_SCOPE, acquireTokenOptions, requestAppToken } = options
   return {
-    async getAccessToken (request = {}) {
+    async getAccessToken (asked = {}) {
+      const request = checkRequest(asked)
       const header = await provider.createAuthorizationHeader(request.scopes ?? scopes, {
         ...requestAppToken !== undefined && { requestAppToken },
-        acquireTokenOptions: { ...acquireTokenOptions, ...request.acquireTokenOptions },
+        acquireTokenOptions: { ...acquireTokenOptions, ...request.acquireTokenOptions } as AcquireTokenOptions,
       })
       return header.slice(header.indexOf(' ') + 1)
     }
   }
+}
+
+/** A misspelt option would call with another identity. */
+function checkRequest (options: GraphRequestAuthenticationOptions): v.InferOutput<typeof requestOptions> {
+  const faults: string[] = []
+  const checked = readOptions(requestOptions, options, 'authenticationProviderOptions', faults)
+  if (checked === undefined) throw new ConfigurationError(faults)
+  return checked
 }

@@ -9,9 +9,17 @@ export interface TokenCredentialOptions {
   acquireTokenOptions?: AcquireTokenOptions
 }
 
+/** An `AbortSignal`, or what the Azure SDK takes for one. */
+export interface AbortSignalLike {
+  readonly aborted: boolean
+  readonly reason?: unknown
+  addEventListener (type: 'abort', listener: () => void): void
+  removeEventListener (type: 'abort', listener: () => void): void
+}
+
 /** What an Azure SDK client asks of its credential, as far as it is heeded here. */
 export interface GetTokenOptions {
-  abortSignal?: { readonly aborted: boolean }
+  abortSignal?: AbortSignalLike
   /** Of a claims challenge, as JSON. */
   claims?: string
   tenantId?: string
@@ -38,15 +46,15 @@ export function tokenCredential (provider: AuthorizationHeaderProvider, options:
   const { scopes, requestAppToken, acquireTokenOptions } = options
   return {
     async getToken (asked, { abortSignal, claims, tenantId } = {}) {
-      const { authorizationHeader, expiresOn, refreshOn } = await provider.createAuthorizationHeaderInformation(scopes ?? asked, {
+      const { authorizationHeader, expiresOn, refreshOn } = await withAbortSignal(abortSignal, signal => provider.createAuthorizationHeaderInformation(scopes ?? asked, {
         ...requestAppToken !== undefined && { requestAppToken },
         acquireTokenOptions: {
           ...acquireTokenOptions,
           ...claims !== undefined && { claims },
           ...tenantId !== undefined && { tenant: tenantId },
-          ...abortSignal instanceof AbortSignal && { signal: abortSignal },
+          ...signal !== undefined && { signal },
         },
-      })
+      }))
       return {
         token: authorizationHeader.slice(authorizationHeader.indexOf(' ') + 1),
         expiresOnTimestamp: expiresOn.getTime(),
@@ -54,5 +62,19 @@ export function tokenCredential (provider: AuthorizationHeaderProvider, options:
         tokenType: 'Bearer',
       }
     }
+  }
+}
+
+/** Runs `work` with an AbortSignal that ends together with `signal`. */
+async function withAbortSignal<T> (signal: AbortSignalLike | undefined, work: (signal: AbortSignal | undefined) => Promise<T>): Promise<T> {
+  if (signal === undefined || signal instanceof AbortSignal) return work(signal)
+  const controller = new AbortController()
+  const abort = () => controller.abort(signal.reason)
+  if (signal.aborted) abort()
+  signal.addEventListener('abort', abort)
+  try {
+    return await work(controller.signal)
+  } finally {
+    signal.removeEventListener('abort', abort)
   }
 }
