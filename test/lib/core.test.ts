@@ -2,6 +2,7 @@ import t from 'tap'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
+import { inspect } from 'node:util'
 import { TokenAcquirerFactory, type TokenAcquirerFactoryOptions } from '../../lib/core.ts'
 import { startWorld } from '../fixtures/build.ts'
 import { appSettings, clientId, scope, secret, tenantId } from '../fixtures/todo-api.ts'
@@ -121,6 +122,18 @@ t.test('options in code need no file; where there is one, it is read', async t =
   }
   process.chdir('../full')
   t.strictSame(await factoryOf(t, { downstreamApis }).downstreamApi.getForApp('MyWebApi'), todos)
+})
+
+t.test('no secret is to be seen in a factory, before and after it has called', async t => {
+  const { entra, todoApi } = await startWorld(t)
+  const { AzureAd, MyWebApi } = appSettings(entra, todoApi.baseUrl)
+  for (const options of [{ config: { AzureAd, MyWebApi } }, { azureAd: { instance: entra.instance, tenantId, clientId, clientSecret: secret }, config: { MyWebApi } }]) {
+    const factory = factoryOf(t, options)
+    for (const times of ['before', 'after']) {
+      t.notMatch(inspect(factory, { depth: 12, showHidden: true, getters: true }) + stringify(factory), secret.slice(0, 10), times)
+      await factory.downstreamApi.getForApp('MyWebApi')
+    }
+  }
 })
 
 t.test('warnings and log lines go to the logger that is given', async t => {

@@ -1,10 +1,11 @@
 import t from 'tap'
+import { inspect } from 'node:util'
 import fastify, { type FastifyInstance } from 'fastify'
 import type { ConfigurationError } from '../../lib/errors.ts'
 import identityWeb from '../../plugins/index.ts'
 import { build, buildIn, startWorld, type World } from '../fixtures/build.ts'
 import { startRawServer, answerJson } from '../fixtures/raw-server.ts'
-import { appSettings, scope } from '../fixtures/todo-api.ts'
+import { appSettings, clientId, scope, secret, tenantId } from '../fixtures/todo-api.ts'
 
 const { stringify } = JSON
 const todos = [{ id: 1, title: 'write the tests first' }]
@@ -194,6 +195,16 @@ t.test('a request that chooses names and values chooses no identity', async t =>
   t.equal(world.entra.tokenRequests.length, 0)
   t.match((await app.inject('/?retry=1')).json(), todos)
   t.match(world.todoApi.callers, [{ oid: world.identities.systemAssigned.objectId }])
+})
+
+t.test('no secret that is given in code is to be seen in the application', async t => {
+  const { entra, todoApi } = await startWorld(t)
+  const app = await build(t, { azureAd: { instance: entra.instance, tenantId, clientId, clientSecret: secret }, downstreamApis: { MyWebApi: { baseUrl: todoApi.baseUrl, relativePath: 'api/TodoList', scopes: scope } } }, app => {
+    app.get('/', async request => [await request.downstreamApi.getForApp('MyWebApi'), inspect(request, { depth: 8, showHidden: true }).includes(secret)])
+  })
+
+  t.strictSame((await app.inject('/')).json(), [todos, false])
+  t.notMatch(inspect(app, { depth: 8, showHidden: true }), secret)
 })
 
 t.test('registered twice in one context, the plugin fails as Fastify\'s own do', async t => {
