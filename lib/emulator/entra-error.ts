@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { Refusal } from './refusal.ts'
 
 /** What Entra ID refuses a token request for: its numbers, OAuth's names for them, and the status. */
 const catalogue = {
@@ -17,18 +18,11 @@ const catalogue = {
 /** An AADSTS number that the emulator knows. */
 export type AadstsCode = keyof typeof catalogue
 
-/** A request that is refused. */
-export class EntraRefusal extends Error {
-  readonly aadsts: AadstsCode
-  readonly status: number
-  readonly error: string
-
+/** A token request that Entra ID refuses. */
+export class EntraRefusal extends Refusal {
   constructor (aadsts: AadstsCode, detail = '') {
     const { status, error, text } = catalogue[aadsts]
-    super(detail === '' ? text : `${text} ${detail}`)
-    this.aadsts = aadsts
-    this.status = status
-    this.error = error
+    super(status, error, detail === '' ? text : `${text} ${detail}`, [aadsts])
   }
 }
 
@@ -49,16 +43,16 @@ export interface EntraErrorBody {
  * @param correlationId the request's own `client-request-id`, if it has one
  * @see https://learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant-flow#error-response
  */
-export function entraErrorBody (error: string, codes: readonly number[], text: string, correlationId: string | undefined, now: number): EntraErrorBody {
+export function entraErrorBody ({ error, errorCodes, message }: Refusal, correlationId: string | undefined, now: number): EntraErrorBody {
   const timestamp = `${new Date(now).toISOString().slice(0, 19).replace('T', ' ')}Z`
   const ids = { trace_id: randomUUID(), correlation_id: correlationId ?? randomUUID() }
-  const prefix = codes.length > 0 ? `AADSTS${codes[0]}: ` : ''
+  const prefix = errorCodes.length > 0 ? `AADSTS${errorCodes[0]}: ` : ''
   return {
     error,
-    error_description: `${prefix}${text} Trace ID: ${ids.trace_id} Correlation ID: ${ids.correlation_id} Timestamp: ${timestamp}`,
-    error_codes: codes,
+    error_description: `${prefix}${message} Trace ID: ${ids.trace_id} Correlation ID: ${ids.correlation_id} Timestamp: ${timestamp}`,
+    error_codes: errorCodes,
     timestamp,
     ...ids,
-    error_uri: `https://login.microsoftonline.com/error?code=${codes[0] ?? 0}`,
+    error_uri: `https://login.microsoftonline.com/error?code=${errorCodes[0] ?? 0}`,
   }
 }

@@ -1,17 +1,18 @@
 import * as v from 'valibot'
 import { parse } from './directory.ts'
+import { Refusal } from './refusal.ts'
 import type { EmulatorEndpoint, RecordedRequest } from './request-log.ts'
 
-const milliseconds = v.pipe(v.number(), v.minValue(0, 'expected at least 0'))
+const milliseconds = v.pipe(v.number(), v.minValue(0, 'expected at least 0'), v.maxValue(2 ** 31 - 1, 'expected at most 2,147,483,647'))
 
-const faultSchema = v.strictObject({
+const faultSchema = v.pipe(v.strictObject({
   /** Where it happens. Default: at the token and managed identity endpoints. */
   endpoint: v.optional(v.picklist(['token', 'managed-identity', 'discovery', 'keys'], 'expected token, managed-identity, discovery or keys')),
-  /** HTTP status of the answer. */
+  /** HTTP status of the answer. Default: 200 with a `body`, 400 with an `error` or `errorCodes`, else 503. */
   status: v.optional(v.pipe(v.number(), v.integer('expected a status'), v.minValue(200, 'expected a status from 200 on'), v.maxValue(599, 'expected a status up to 599'))),
   /** `Retry-After` of the answer: seconds, a date, or any text. */
   retryAfter: v.optional(v.union([v.number(), v.date(), v.string()], 'expected seconds, a Date, or text')),
-  /** Milliseconds before the answer; without anything else, the answer is the normal one. */
+  /** Milliseconds to wait first; without anything else, the answer is the normal one. */
   delay: v.optional(milliseconds),
   /** Never answers. */
   hang: v.optional(v.boolean()),
@@ -19,9 +20,9 @@ const faultSchema = v.strictObject({
   reset: v.optional(v.boolean()),
   /** Body of the answer, as it is. Default: an error in the shape of the endpoint. */
   body: v.optional(v.string()),
-  /** Default: 'application/json'. */
+  /** Media type of `body`. Default: 'application/json'. */
   contentType: v.optional(v.string()),
-  /** OAuth's name of the error. Default: 'temporarily_unavailable'. */
+  /** OAuth's name of the error. Default: 'temporarily_unavailable' with status 429 and 5xx, else 'invalid_request'. */
   error: v.optional(v.string()),
   /** AADSTS numbers of the error. Default: none. */
   errorCodes: v.optional(v.array(v.number())),
@@ -29,7 +30,7 @@ const faultSchema = v.strictObject({
   times: v.optional(v.pipe(v.number(), v.minValue(1, 'expected at least 1'))),
   /** Which requests fail. Default: all. */
   when: v.optional(v.custom<(request: RecordedRequest) => boolean>(value => typeof value === 'function', 'expected a function')),
-})
+}), v.check(isSomething, 'expected what happens: status, retryAfter, delay, hang, reset, body, error or errorCodes'))
 
 /** A way in which the next requests fail. */
 export type Fault = v.InferInput<typeof faultSchema>
@@ -60,6 +61,20 @@ export class Faults {
     const at = this.#waiting.findIndex(waiting => waiting === entry)
     if (at >= 0) this.#waiting.splice(at, 1)
   }
+}
+
+/** The error that is answered, where the fault is one; `undefined` where the answer is the normal one. */
+export function refusalOf ({ status, retryAfter, error, errorCodes = [] }: Fault): Refusal | undefined {
+  const isNamed = error !== undefined || errorCodes.length > 0
+  if (!isNamed && status === undefined && retryAfter === undefined) return undefined
+
+  const answered = status ?? (isNamed ? 400 : 503)
+  const isPassing = answered === 429 || answered >= 500
+  return new Refusal(answered, error ?? (isPassing ? 'temporarily_unavailable' : 'invalid_request'), 'The emulator was told to fail.', errorCodes)
+}
+
+function isSomething ({ status, retryAfter, delay, hang, reset, body, error, errorCodes }: Record<string, unknown>): boolean {
+  return [status, retryAfter, delay, hang, reset, body, error, errorCodes].some(value => value !== undefined && value !== false)
 }
 
 function concerns ({ endpoint }: Fault, requested: EmulatorEndpoint): boolean {

@@ -1,22 +1,11 @@
 import type { Directory, ManagedIdentitySourceName, RegisteredManagedIdentity } from './directory.ts'
+import { Refusal } from './refusal.ts'
 import type { TokenIssuer } from './token-issuer.ts'
 
 /** A request to a managed identity endpoint. */
 export interface ManagedIdentityRequest {
   readonly query: Readonly<Record<string, string>>
   readonly headers: Readonly<Record<string, string | string[] | undefined>>
-}
-
-/** A request that an endpoint refuses. */
-export class ManagedIdentityRefusal extends Error {
-  readonly status: number
-  readonly error: string
-
-  constructor (status: number, error: string, description: string) {
-    super(description)
-    this.status = status
-    this.error = error
-  }
 }
 
 /** What the endpoints differ in. */
@@ -64,17 +53,17 @@ export class ManagedIdentityEndpoint {
     this.#protocols = { 'app-service': appService(options.identityHeader), imds }
   }
 
-  /** @throws ManagedIdentityRefusal */
+  /** @throws Refusal */
   async answer (source: ManagedIdentitySourceName, request: ManagedIdentityRequest): Promise<Record<string, string>> {
     const { directory, issuer, now, accessTokenLifetime: lifetime = DEFAULT_LIFETIME } = this.#options
     const { check, selectors, answer } = this.#protocols[source]
     check(request)
     const { resource: asked } = request.query
-    if (!asked) throw new ManagedIdentityRefusal(400, 'invalid_request', 'The resource parameter is missing')
+    if (!asked) throw new Refusal(400, 'invalid_request', 'The resource parameter is missing')
 
     const identity = this.#identity(source, selectors, request.query)
     const resource = directory.resource(identity.tenantId, asked)
-    if (resource === undefined) throw new ManagedIdentityRefusal(400, 'invalid_resource', `AADSTS500011: The resource '${asked}' was not found in the tenant. Register the API, or check the resource`)
+    if (resource === undefined) throw new Refusal(400, 'invalid_resource', `AADSTS500011: The resource '${asked}' was not found in the tenant. Register the API, or check the resource`)
 
     const accessToken = await issuer.issue({
       principal: identity,
@@ -90,10 +79,10 @@ export class ManagedIdentityEndpoint {
   #identity (source: ManagedIdentitySourceName, selectors: Protocol['selectors'], query: Readonly<Record<string, string>>): RegisteredManagedIdentity {
     const ids = { clientId: query[selectors.clientId], objectId: query[selectors.objectId], resourceId: query[selectors.resourceId] }
     if (Object.values(ids).filter(id => id !== undefined).length > 1) {
-      throw new ManagedIdentityRefusal(400, 'invalid_request', `At most one of ${Object.values(selectors).join(', ')} selects an identity`)
+      throw new Refusal(400, 'invalid_request', `At most one of ${Object.values(selectors).join(', ')} selects an identity`)
     }
     const identity = this.#options.directory.managedIdentity(source, ids)
-    if (identity === undefined) throw new ManagedIdentityRefusal(400, 'invalid_request', 'Identity not found')
+    if (identity === undefined) throw new Refusal(400, 'invalid_request', 'Identity not found')
     return identity
   }
 }
@@ -101,8 +90,8 @@ export class ManagedIdentityEndpoint {
 function appService (identityHeader: string): Protocol {
   return {
     check ({ query, headers }) {
-      if (headers['x-identity-header'] !== identityHeader) throw new ManagedIdentityRefusal(401, 'unauthorized', 'The header X-IDENTITY-HEADER is missing or not that of this process')
-      if (query['api-version'] !== '2019-08-01') throw new ManagedIdentityRefusal(400, 'invalid_request', 'The parameter api-version must be 2019-08-01')
+      if (headers['x-identity-header'] !== identityHeader) throw new Refusal(401, 'unauthorized', 'The header X-IDENTITY-HEADER is missing or not that of this process')
+      if (query['api-version'] !== '2019-08-01') throw new Refusal(400, 'invalid_request', 'The parameter api-version must be 2019-08-01')
     },
     selectors: { clientId: 'client_id', objectId: 'object_id', resourceId: 'mi_res_id' },
     answer: ({ accessToken, resource, clientId, issuedOn, lifetime }) => ({
@@ -117,9 +106,9 @@ function appService (identityHeader: string): Protocol {
 
 const imds: Protocol = {
   check ({ query, headers }) {
-    if (headers['metadata'] !== 'true') throw new ManagedIdentityRefusal(400, 'invalid_request', 'Required metadata header not specified')
-    if (headers['x-forwarded-for'] !== undefined) throw new ManagedIdentityRefusal(400, 'invalid_request', 'A request that has passed a proxy is refused')
-    if (!/^\d{4}-\d\d-\d\d$/.test(query['api-version'] ?? '') || query['api-version']! < '2018-02-01') throw new ManagedIdentityRefusal(400, 'bad_request_102', 'Required query variable api-version is missing or not supported')
+    if (headers['metadata'] !== 'true') throw new Refusal(400, 'invalid_request', 'Required metadata header not specified')
+    if (headers['x-forwarded-for'] !== undefined) throw new Refusal(400, 'invalid_request', 'A request that has passed a proxy is refused')
+    if (!/^\d{4}-\d\d-\d\d$/.test(query['api-version'] ?? '') || query['api-version']! < '2018-02-01') throw new Refusal(400, 'bad_request_102', 'Required query variable api-version is missing or not supported')
   },
   selectors: { clientId: 'client_id', objectId: 'object_id', resourceId: 'msi_res_id' },
   answer: ({ accessToken, resource, clientId, issuedOn, lifetime }) => ({

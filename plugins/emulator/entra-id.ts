@@ -1,6 +1,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Directory } from '../../lib/emulator/directory.ts'
 import { entraErrorBody, EntraRefusal } from '../../lib/emulator/entra-error.ts'
+import { Refusal } from '../../lib/emulator/refusal.ts'
 import type { TokenEndpoint } from '../../lib/emulator/token-endpoint.ts'
 import type { TokenIssuer } from '../../lib/emulator/token-issuer.ts'
 
@@ -18,8 +19,8 @@ interface Tenant { Params: { tenantId: string } }
 /** Entra ID's endpoints of every tenant: discovery, keys, tokens. */
 export async function entraId (app: FastifyInstance, { instance, issuerOf, issuer, directory, tokenEndpoint, now }: EntraIdOptions): Promise<void> {
   app.setErrorHandler((error, request, reply) => {
-    if (!(error instanceof EntraRefusal)) throw error
-    return reply.code(error.status).header('cache-control', 'no-store').send(entraErrorBody(error.error, [error.aadsts], error.message, correlationIdOf(request), now()))
+    if (!(error instanceof Refusal)) throw error
+    return reply.code(error.status).header('cache-control', 'no-store').send(entraErrorBody(error, correlationIdOf(request), now()))
   })
 
   app.get<Tenant>('/:tenantId/v2.0/.well-known/openid-configuration', { config: { emulatorEndpoint: 'discovery' } }, async ({ params: { tenantId } }) => {

@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify'
-import { ManagedIdentityRefusal, type ManagedIdentityEndpoint } from '../../lib/emulator/managed-identity-endpoint.ts'
+import type { ManagedIdentityEndpoint } from '../../lib/emulator/managed-identity-endpoint.ts'
+import { Refusal } from '../../lib/emulator/refusal.ts'
 
 export interface ManagedIdentityOptions {
   readonly endpoint: ManagedIdentityEndpoint
@@ -14,7 +15,7 @@ export async function managedIdentity (app: FastifyInstance, { endpoint }: Manag
   app.get<Query>('/msi/token', {
     config,
     errorHandler (error, _request, reply) {
-      if (!(error instanceof ManagedIdentityRefusal)) throw error
+      if (!(error instanceof Refusal)) throw error
       return reply.code(error.status).send({ statusCode: error.status, message: error.message })
     }
   }, ({ query, headers }) => endpoint.answer('app-service', { query, headers }))
@@ -22,7 +23,7 @@ export async function managedIdentity (app: FastifyInstance, { endpoint }: Manag
   app.get<Query>('/metadata/identity/oauth2/token', {
     config,
     errorHandler (error, _request, reply) {
-      if (!(error instanceof ManagedIdentityRefusal)) throw error
+      if (!(error instanceof Refusal)) throw error
       return reply.code(error.status).send({ error: error.error, error_description: error.message })
     }
   }, ({ query, headers }) => endpoint.answer('imds', { query, headers }))

@@ -1,7 +1,6 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import { entraErrorBody } from '../../lib/emulator/entra-error.ts'
-import type { Fault, Faults } from '../../lib/emulator/faults.ts'
+import { refusalOf, type Fault, type Faults } from '../../lib/emulator/faults.ts'
 import { withoutSecrets, type EmulatorEndpoint, type RecordedRequest } from '../../lib/emulator/request-log.ts'
 
 declare module 'fastify' {
@@ -14,11 +13,10 @@ declare module 'fastify' {
 export interface RequestRecorderOptions {
   readonly requests: RecordedRequest[]
   readonly faults: Faults
-  readonly now: () => number
 }
 
 /** Records every request, and lets it meet the fault that waits for it. */
-export const requestRecorder = fp(async function requestRecorder (app: FastifyInstance, { requests, faults, now }: RequestRecorderOptions): Promise<void> {
+export const requestRecorder = fp(async function requestRecorder (app: FastifyInstance, { requests, faults }: RequestRecorderOptions): Promise<void> {
   const records = new WeakMap<FastifyRequest, RecordedRequest>()
   const waits = new Set<NodeJS.Timeout>()
 
@@ -54,22 +52,19 @@ export const requestRecorder = fp(async function requestRecorder (app: FastifyIn
   })
 
   async function meet (fault: Fault, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply | undefined> {
-    const { delay, hang, reset, status, body, contentType = 'application/json', retryAfter } = fault
+    const { delay, hang, reset, status = 200, body, contentType = 'application/json', retryAfter } = fault
     if (delay !== undefined) await pause(delay)
     if (hang || reset) {
       reply.hijack()
       if (reset) request.raw.socket.destroy()
       return reply
     }
-    if (status === undefined && body === undefined && retryAfter === undefined) return undefined
-
     if (retryAfter !== undefined) reply.header('retry-after', retryAfter instanceof Date ? retryAfter.toUTCString() : String(retryAfter))
-    return reply.code(status ?? (body === undefined ? 503 : 200)).type(contentType).send(body ?? JSON.stringify(faultBody(fault, request)))
-  }
+    if (body !== undefined) return reply.code(status).type(contentType).send(body)
 
-  function faultBody ({ error = 'temporarily_unavailable', errorCodes = [] }: Fault, request: FastifyRequest): object {
-    const correlationId = request.headers['client-request-id']
-    return entraErrorBody(error, errorCodes, 'The emulator was told to fail.', typeof correlationId === 'string' ? correlationId : undefined, now())
+    const refusal = refusalOf(fault)
+    if (refusal !== undefined) throw refusal
+    return undefined
   }
 
   /** Ends early, never to go on, when the emulator is closed. */

@@ -73,7 +73,7 @@ export async function startEntraEmulator (options: EntraEmulatorOptions = {}): P
   const issuerOf = (tenantId: string) => `${instance}${tenantId.toLowerCase()}/v2.0`
   const issuer = await TokenIssuer.create(issuerOf, now)
   const app = fastify({ forceCloseConnections: true, routerOptions: { ignoreTrailingSlash: true }, ...tls && { https: tls } }) as unknown as FastifyInstance
-  await app.register(requestRecorder, { requests, faults, now })
+  await app.register(requestRecorder, { requests, faults })
   await app.register(entraId, { instance: () => instance, issuerOf, issuer, now, directory, tokenEndpoint: new TokenEndpoint({ directory, issuer, now, accessTokenLifetime, refreshIn }) })
   await app.register(managedIdentity, { endpoint: new ManagedIdentityEndpoint({ directory, issuer, now, accessTokenLifetime, identityHeader }) })
   instance = `${await app.listen({ port, host })}/`.replace(/\/\/(127\.0\.0\.1|\[::1\]):/, host === 'localhost' ? '//localhost:' : '//$1:')

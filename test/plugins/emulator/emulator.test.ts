@@ -39,6 +39,8 @@ t.test('arguments that are not right are refused by name', async t => {
     [() => entra.fail({ status: 700 }), /fail: status/],
     [() => entra.fail({ statsu: 503 } as never), /fail: statsu/],
     [() => entra.fail({ when: true } as never), /fail: when/],
+    [() => entra.fail({ delay: 2 ** 31 }), /fail: delay/],
+    [() => entra.fail({ endpoint: 'token', times: 2, hang: false }), /fail: options: expected what happens/],
   ] as const) {
     t.throws(call, { name: 'TypeError', message })
   }
@@ -71,7 +73,10 @@ t.test('faults: each is met by the next request, as often as it says', async t =
   }
 
   t.match(await met({ status: 503 }), { status: 503, text: /"error":"temporarily_unavailable".*Trace ID/ })
-  t.match(await met({ status: 400, error: 'invalid_grant', errorCodes: [50076] }), { status: 400, text: /"error_codes":\[50076\]/ })
+  t.match(await met({ status: 401, error: 'invalid_client', errorCodes: [7000215] }), { status: 401, text: /"error":"invalid_client".*"error_codes":\[7000215\]/ })
+  t.match(await met({ error: 'invalid_grant' }), { status: 400, text: /"error":"invalid_grant"/ })
+  t.match(await met({ errorCodes: [50076] }), { status: 400, text: /"error":"invalid_request".*AADSTS50076: .*"error_codes":\[50076\]/ })
+  t.match(await met({ retryAfter: 1, errorCodes: [90033], status: 429 }), { status: 429, retryAfter: '1', text: /"error":"temporarily_unavailable".*"error_codes":\[90033\]/ })
   t.match(await met({ status: 429, retryAfter: 7 }), { status: 429, retryAfter: '7' })
   t.match(await met({ retryAfter: new Date('2026-11-24T12:00:00Z') }), { status: 503, retryAfter: 'Tue, 24 Nov 2026 12:00:00 GMT' })
   t.match(await met({ retryAfter: 'soon' }), { retryAfter: 'soon' })
@@ -81,6 +86,8 @@ t.test('faults: each is met by the next request, as often as it says', async t =
   entra.fail({ reset: true })
   await t.rejects(ask())
   t.equal((await ask()).status, 200, 'and then all is well again')
+  entra.fail({ delay: 1, reset: true })
+  await t.rejects(ask())
 
   entra.fail({ status: 500, times: 2 })
   t.strictSame([(await ask()).status, (await askIdentity()).status, (await ask()).status], [500, 500, 200])
@@ -96,6 +103,28 @@ t.test('faults: each is met by the next request, as often as it says', async t =
   withdraw()
   withdraw()
   t.equal((await ask()).status, 200)
+})
+
+t.test('a fault has the shape of the endpoint that it happens at', async t => {
+  const { entra, ask, askIdentity } = await start(t)
+  const askMachine = () => fetch(`${entra.envOf('imds')['AZURE_POD_IDENTITY_AUTHORITY_HOST']}/metadata/identity/oauth2/token?api-version=2018-02-01&resource=https://vault.azure.net`, { headers: { Metadata: 'true' } })
+  entra.fail({ status: 429, retryAfter: 3, times: 3 })
+
+  const answers = await Promise.all([ask(), askIdentity(), askMachine()])
+
+  t.strictSame(answers.map(({ status, headers }) => [status, headers.get('retry-after')]), [[429, '3'], [429, '3'], [429, '3']])
+  const [ofEntraId, ofAppService, ofMachine] = await Promise.all(answers.map(answer => answer.json()))
+  t.match(ofEntraId, { error: 'temporarily_unavailable', error_codes: [], trace_id: String })
+  t.strictSame(ofAppService, { statusCode: 429, message: 'The emulator was told to fail.' })
+  t.strictSame(ofMachine, { error: 'temporarily_unavailable', error_description: 'The emulator was told to fail.' })
+})
+
+t.test('what goes wrong in the test\'s own code is not taken for an answer of Azure', async t => {
+  const { entra, ask, askIdentity } = await start(t)
+  const askMachine = () => fetch(`${entra.envOf('imds')['AZURE_POD_IDENTITY_AUTHORITY_HOST']}/metadata/identity/oauth2/token`)
+  entra.fail({ status: 503, when: () => { throw new Error('a slip of the test') } })
+
+  for (const answer of [await ask(), await askIdentity(), await askMachine()]) t.match([answer.status, await answer.json()], [500, { message: 'a slip of the test' }])
 })
 
 t.test('close ends requests that hang or are delayed', async t => {

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { createRemoteJWKSet, decodeProtectedHeader, jwtVerify } from 'jose'
+import { createRemoteJWKSet, decodeJwt, decodeProtectedHeader, jwtVerify } from 'jose'
 import { startEntraEmulator } from '../../../plugins/testing.ts'
 import { apiClientId, clientId, registerDirectory, scope, secret, tenantId } from '../../fixtures/todo-api.ts'
 
@@ -104,6 +104,18 @@ t.test('an API is known by its client id, its App ID URIs, and takes only roles 
     const { body } = await ask({ ...wellFormed, client_id: caller, client_secret: 's', scope: `${resource}/.default` })
     const { payload } = await jwtVerify(String(body['access_token']), createRemoteJWKSet(new URL(entra.jwksUri(tenantId))))
     t.match(payload, { aud, roles: aud === api ? ['Orders.Read'] : undefined }, resource)
+  }
+})
+
+t.test('an API that says nothing of roles takes any, and so do Microsoft\'s', async t => {
+  const { entra, ask } = await start(t)
+  const caller = '77777777-7777-4777-8777-777777777773'
+  entra.registerApp({ clientId: '77777777-7777-4777-8777-777777777774', tenantId, exposes: 'api://stock' })
+  entra.registerApp({ clientId: caller, tenantId, secrets: ['s'], appRoleAssignments: { 'api://stock': ['Stock.Read'], 'https://graph.microsoft.com': ['User.Read.All'] } })
+
+  for (const [resource, roles] of [['api://stock', ['Stock.Read']], ['https://graph.microsoft.com', ['User.Read.All']]] as const) {
+    const { body } = await ask({ ...wellFormed, client_id: caller, client_secret: 's', scope: `${resource}/.default` })
+    t.strictSame(decodeJwt(String(body['access_token']))['roles'], roles)
   }
 })
 
