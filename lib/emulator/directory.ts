@@ -114,6 +114,11 @@ export class Directory {
     return identity
   }
 
+  /** The endpoint that the last identity names of those that name one; the others are served by all. */
+  get source (): ManagedIdentitySourceName | undefined {
+    return this.#identities.findLast(({ source }) => source !== undefined)?.source
+  }
+
   hasTenant (tenantId: string): boolean {
     return [...this.#apps, ...this.#identities].some(principal => same(principal.tenantId, tenantId))
   }

@@ -33,7 +33,10 @@ export type EntraEmulatorOptions = v.InferInput<typeof optionsSchema>
 export interface EntraEmulator {
   /** For `AzureAd.Instance`; ends in `/`. */
   readonly instance: string
-  /** The variables that make App Service's managed identity endpoint known, for this process or a child. */
+  /**
+   * The variables that make a managed identity endpoint known, for this process or a child: of the `source` that was
+   * registered last, else of App Service.
+   */
   readonly env: Readonly<Record<string, string>>
   /** The variables that make a managed identity endpoint known. */
   envOf (source: ManagedIdentitySourceName): Readonly<Record<string, string>>
@@ -84,7 +87,7 @@ export async function startEntraEmulator (options: EntraEmulatorOptions = {}): P
   }
   return {
     instance,
-    env: environments['app-service'],
+    get env () { return environments[directory.source ?? 'app-service'] },
     envOf: source => environments[source],
     issuer: issuerOf,
     jwksUri: tenantId => `${instance}${tenantId.toLowerCase()}/discovery/v2.0/keys`,

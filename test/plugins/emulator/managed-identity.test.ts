@@ -1,5 +1,7 @@
 import t from 'tap'
 import { decodeJwt } from 'jose'
+import { build } from '../../fixtures/build.ts'
+import { useEnvironment } from '../../fixtures/environment.ts'
 import { startEntraEmulator } from '../../../plugins/testing.ts'
 import { apiClientId, registerDirectory, tenantId, userAssignedClientId } from '../../fixtures/todo-api.ts'
 
@@ -18,7 +20,7 @@ async function start (t: Tap, options: Parameters<typeof startEntraEmulator>[0] 
   return {
     entra,
     identities: registerDirectory(entra),
-    appService: (query: Fields = {}, headers: Fields = {}) => get(entra.env['IDENTITY_ENDPOINT']!, { 'api-version': '2019-08-01', resource, ...query }, { 'X-IDENTITY-HEADER': entra.env['IDENTITY_HEADER'], ...headers }),
+    appService: (query: Fields = {}, headers: Fields = {}) => get(entra.envOf('app-service')['IDENTITY_ENDPOINT']!, { 'api-version': '2019-08-01', resource, ...query }, { 'X-IDENTITY-HEADER': entra.envOf('app-service')['IDENTITY_HEADER'], ...headers }),
     imds: (query: Fields = {}, headers: Fields = {}, slash = '') => get(`${entra.envOf('imds')['AZURE_POD_IDENTITY_AUTHORITY_HOST']}/metadata/identity/oauth2/token${slash}`, { 'api-version': '2018-02-01', resource, ...query }, { Metadata: 'true', ...headers }),
   }
 }
@@ -86,6 +88,39 @@ t.test('an identity may be served by one endpoint only, and without a tenant is 
   t.equal((await imds({ client_id: identity.clientId })).status, 200)
   t.equal((await appService({ client_id: identity.clientId })).status, 400)
   t.equal(identity.tenantId, tenantId)
+})
+
+t.test('env is of the source that the registrations name, else of App Service', async t => {
+  const { entra } = await start(t)
+  t.strictSame(Object.keys(entra.env), ['IDENTITY_ENDPOINT', 'IDENTITY_HEADER'])
+  t.equal(entra.env, entra.envOf('app-service'))
+
+  entra.registerManagedIdentity({ source: 'imds' })
+  t.strictSame(Object.keys(entra.env), ['AZURE_POD_IDENTITY_AUTHORITY_HOST'])
+  t.equal(entra.env, entra.envOf('imds'))
+  entra.registerManagedIdentity({ clientId: '99999999-9999-4999-8999-999999999999' })
+  t.equal(entra.env, entra.envOf('imds'), 'an identity that names none is served there too')
+  entra.registerManagedIdentity({ clientId: '99999999-9999-4999-8999-999999999990', source: 'app-service' })
+  t.equal(entra.env, entra.envOf('app-service'))
+})
+
+t.test('with the variables of IMDS, the plugin\'s managed identity is that of a virtual machine', async t => {
+  const entra = await startEntraEmulator()
+  t.teardown(() => entra.close())
+  const { clientId } = entra.registerManagedIdentity({ source: 'imds' })
+  useEnvironment(t, entra.env)
+  const app = await build(t, { config: {} })
+
+  const header = await app.authorizationHeaderProvider.createAuthorizationHeaderForApp('https://vault.azure.net/.default', { acquireTokenOptions: { managedIdentity: {} } })
+
+  t.match(decodeJwt(header.slice('Bearer '.length)), { azp: clientId, aud: 'https://vault.azure.net' })
+  t.match(entra.requests, [{ path: /^\/metadata\/identity\/oauth2\/token/, status: 200 }])
+})
+
+t.test('an identity without a resource id is not found by one', async t => {
+  const { entra, imds } = await start(t)
+  entra.registerManagedIdentity({ clientId: '99999999-9999-4999-8999-999999999999' })
+  t.equal((await imds({ msi_res_id: '/subscriptions/none' })).status, 400)
 })
 
 t.test('without any registration there is a tenant all the same, and no identity is found where none is registered', async t => {
