@@ -24,7 +24,7 @@ export const acquireTokenOptions = v.partial(v.strictObject({
   /** Names the token request in the sign-in logs: a GUID. Default: a new one. */
   correlationId: described(guidText, 'Names the token request in the sign-in logs: a GUID. Default: a new one.'),
   /** Whether to go past the cache. Default: false. */
-  forceRefresh: described(v.boolean(), 'Whether to go past the cache.'),
+  forceRefresh: described(v.boolean(), 'Whether to go past the cache. Default: `false`.'),
   /** Path of a federated managed identity, sent as `fmi_path`. */
   fmiPath: described(nonEmpty, 'Path of a federated managed identity, sent as `fmi_path`.'),
   /** Added to the query of the token request. */
@@ -32,7 +32,7 @@ export const acquireTokenOptions = v.partial(v.strictObject({
   /** Added to the headers of the token request. */
   extraHeadersParameters: described(headers, 'Added to the headers of the *token request*.'),
   /** Session key of a long-running process on behalf of a user. */
-  longRunningWebApiSessionKey: described(nonEmpty, 'Session key of a long-running process on behalf of a user.'),
+  longRunningWebApiSessionKey: described(nonEmpty, 'Session key of a long-running process on behalf of a user. Read for compatibility; users are not served yet.'),
   /** Ends the wait for the token. In code only. */
   signal: described(abortSignal, 'Ends the wait for the token. In code only.'),
   popPublicKey: unsupported('proof-of-possession tokens are not supported'),

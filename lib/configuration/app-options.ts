@@ -5,6 +5,9 @@ import { isSection } from './own-entries.ts'
 import { authorityFault, instanceFault } from './url-rules.ts'
 import { clientIdText, described, hostText, nonEmpty, parameters, tenantText, unsupported } from './value-schemas.ts'
 
+/** Name of the app section that is meant where none is named. */
+export const DEFAULT_APP_SECTION = 'AzureAd'
+
 /** Keys of .NET web apps and web APIs that mean nothing here: accepted, with one warning. */
 export const keysWithoutEffect = [
   'callbackPath', 'signedOutCallbackPath', 'signedOutRedirectUri', 'remoteSignOutPath', 'redirectUri', 'errorPath',

@@ -1,13 +1,11 @@
 import { parseApp, type AppConfiguration } from './app-configuration.ts'
-import type { AzureAdOptions } from './app-options.ts'
+import { DEFAULT_APP_SECTION, type AzureAdOptions } from './app-options.ts'
 import { findSection, missingSection, type Sections } from './sections.ts'
 
 interface Outcome {
   readonly app: AppConfiguration | undefined
   readonly faults: readonly string[]
 }
-
-const DEFAULT_NAME = 'AzureAd'
 
 /** The app sections, each of which is read once, when it is first asked for. */
 export class AppSections {
@@ -25,7 +23,7 @@ export class AppSections {
 
   /** Names of top-level sections that are app sections whatever stands in them. */
   get names (): string[] {
-    return typeof this.#azureAd === 'string' ? [DEFAULT_NAME, this.#azureAd] : [DEFAULT_NAME]
+    return typeof this.#azureAd === 'string' ? [DEFAULT_APP_SECTION, this.#azureAd] : [DEFAULT_APP_SECTION]
   }
 
   has (name: string): boolean {
@@ -34,7 +32,7 @@ export class AppSections {
 
   /** The section that is meant where none is named; `undefined` when there is none. One that the options name must be there. */
   default (faults: string[]): AppConfiguration | undefined {
-    const name = typeof this.#azureAd === 'string' ? this.#azureAd : DEFAULT_NAME
+    const name = typeof this.#azureAd === 'string' ? this.#azureAd : DEFAULT_APP_SECTION
     if (this.#azureAd !== undefined && !this.has(name)) faults.push(missingSection('options.azureAd', name, this.#sections))
     return this.named(name, faults)
   }
@@ -51,13 +49,13 @@ export class AppSections {
 
   #parse (name: string): Outcome | undefined {
     const faults: string[] = []
-    if (this.#isInline(name)) return { app: parseApp(DEFAULT_NAME, 'options.azureAd', this.#azureAd, faults, this.warnings), faults }
+    if (this.#isInline(name)) return { app: parseApp(DEFAULT_APP_SECTION, 'options.azureAd', this.#azureAd, faults, this.warnings), faults }
     const found = findSection(this.#sections, name, faults)
     return found && { app: parseApp(found.where, found.where, found.value, faults, this.warnings), faults }
   }
 
   /** Options that are given in code stand for the section of the default name. */
   #isInline (name: string): boolean {
-    return typeof this.#azureAd === 'object' && name.toLowerCase() === DEFAULT_NAME.toLowerCase()
+    return typeof this.#azureAd === 'object' && name.toLowerCase() === DEFAULT_APP_SECTION.toLowerCase()
   }
 }

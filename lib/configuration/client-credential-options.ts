@@ -1,12 +1,12 @@
 import * as v from 'valibot'
-import { guidText, nonEmpty, text, unsupported } from './value-schemas.ts'
+import { described, guidText, nonEmpty, text, unsupported } from './value-schemas.ts'
 
 const common = {
   /** Passes the credential over. Default: false. */
-  skip: v.optional(v.boolean()),
+  skip: v.optional(described(v.boolean(), 'Passes the credential over. Default: `false`.')),
   /** .NET's own; ignored. */
-  id: v.optional(text),
-  algorithm: v.optional(text),
+  id: v.optional(described(text, '.NET\'s own; ignored.')),
+  algorithm: v.optional(described(text, '.NET\'s own; ignored.')),
   useBoundCredential: v.optional(unsupported('bound credentials are not supported')),
 }
 const certificatePassword = v.optional(text)
@@ -18,13 +18,16 @@ function credential<const T extends string, const E extends v.ObjectEntries> (so
   return v.pipe(v.strictObject({ sourceType: v.literal(sourceType), ...common, ...entries }), v.rawCheck(({ dataset: { value: input }, addIssue }) => {
     const { skip } = input as { skip?: unknown }
     if (fault !== undefined && skip !== true) addIssue({ message: fault, path: [{ type: 'object', origin: 'value', input: input as Record<string, unknown>, key: 'sourceType', value: sourceType }] })
-  }))
+  }), v.metadata({ fault }))
 }
 
 // What this version does not serve yet. Serving a source type deletes `notYet` from its line.
 const notYet = 'this version does not serve it; use ClientSecret, or a managed identity on the API'
 const served = [
-  credential('ClientSecret', { clientSecret: nonEmpty }),
+  credential('ClientSecret', {
+    /** The secret's value, not its id. */
+    clientSecret: described(nonEmpty, 'The secret\'s value, not its id.')
+  }),
   credential('Path', { certificateDiskPath: nonEmpty, certificatePassword }, notYet),
   credential('Base64Encoded', { base64EncodedValue: nonEmpty, certificatePassword }, notYet),
   credential('KeyVault', keyVault, notYet),
