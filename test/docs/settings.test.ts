@@ -19,5 +19,5 @@ t.test('faults are told as the page of the configuration shows', async t => {
   const [, message] = /^```text\n(.*?)\n```$/ms.exec(text) ?? []
   const AzureAd = { Instance: 'https://login.microsoftonline.com/', TenantId: 'contoso.onmicrosoft.com', ClientId: guid }
 
-  t.throws(() => parseConfiguration({ source: { AzureAd, MyWebApi: { BaseUrl: 'https://todo.example/', Scopes: 'api://todo/.default' }, Orders: { Scpoes: 'x', BaseUrl: 'http://orders.example/' } } }), { message })
+  t.throws(() => parseConfiguration({ source: { AzureAd, MyWebApi: { BaseUrl: 'https://todo.example/', Scopes: 'api://todo/.default' }, Orders: { Scpoes: 'x', BaseUrl: 'http://orders.example/' } } }), { message: message! })
 })
