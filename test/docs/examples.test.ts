@@ -83,7 +83,7 @@ t.test('every example of the documentation runs', async t => {
   })
   const runner = asJavaScript(fileURLToPath(new URL('../fixtures/processes/run-example.ts', import.meta.url)))
   // What the built package does in these processes is no coverage of its sources.
-  const env = { PATH: process.env['PATH'], ...entra.env, _TAPJS_PROCESSINFO_COVERAGE_: '0' }
+  const env = { PATH: process.env['PATH'], SystemRoot: process.env['SystemRoot'], ...entra.env, _TAPJS_PROCESSINFO_COVERAGE_: '0' }
 
   const waiting = [...files]
   await Promise.all([1, 2, 3].map(async () => {
