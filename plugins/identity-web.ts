@@ -1,13 +1,14 @@
-import type { FastifyInstance, FastifyRequest, RouteOptions } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
 import { loadAppSettings } from '../lib/configuration/app-settings.ts'
 import type { FastifyIdentityWebOptions, IdentityWebOptions } from '../lib/configuration/schema.ts'
 import { setUp } from '../lib/configuration/setup.ts'
 import type { DownstreamApi } from '../lib/downstream/downstream-api.ts'
 import type { RouteApisOptions } from '../lib/downstream/route-apis.ts'
 import { ConfigurationError } from '../lib/errors.ts'
-import { IdentityWeb } from '../lib/identity-web.ts'
+import { IdentityWeb, type Binding } from '../lib/identity-web.ts'
 import type { AuthorizationHeaderProvider } from '../lib/tokens/authorization-header-provider.ts'
 import type { TokenAcquirer } from '../lib/tokens/token-acquirer.ts'
+import { clientGone } from './client-gone.ts'
 import { RouteDeclarations } from './route-declarations.ts'
 
 declare module 'fastify' {
@@ -33,10 +34,12 @@ declare module 'fastify' {
 
 const kDownstreamApi = Symbol('fastify-identity-web.downstreamApi')
 const kAuthorizationHeaderProvider = Symbol('fastify-identity-web.authorizationHeaderProvider')
+const kReply = Symbol('fastify-identity-web.reply')
 
 interface Bound extends FastifyRequest {
   [kDownstreamApi]?: DownstreamApi | undefined
   [kAuthorizationHeaderProvider]?: AuthorizationHeaderProvider | undefined
+  [kReply]?: FastifyReply | undefined
 }
 
 /** Decorates the instance and its requests with the clients of one configuration. */
@@ -51,6 +54,7 @@ export async function identityWeb (fastify: FastifyInstance, pluginOptions: Fast
 
   fastify.decorateRequest(kDownstreamApi)
   fastify.decorateRequest(kAuthorizationHeaderProvider)
+  fastify.decorateRequest(kReply)
   fastify.decorateRequest('downstreamApi', {
     getter (this: FastifyRequest) {
       const bound = this as Bound
@@ -66,10 +70,20 @@ export async function identityWeb (fastify: FastifyInstance, pluginOptions: Fast
 
   fastify.addHook('onRoute', (route: RouteOptions) => declarations.check(route))
   fastify.addHook('onReady', async () => declarations.throwFaults())
+  fastify.addHook('onRequest', (request, reply, done) => {
+    declarations.requireSound(request.routeOptions.config);
+    (request as Bound)[kReply] = reply
+    done()
+  })
   fastify.addHook('onClose', () => identityWeb.close())
 
-  function bindingOf (request: FastifyRequest) {
-    return { logger: request.log, signal: () => request.signal, routeApis: declarations.of(request.routeOptions.config) }
+  function bindingOf (request: FastifyRequest): Binding {
+    let signal: AbortSignal | undefined
+    return {
+      logger: request.log,
+      signal: () => (signal ??= clientGone((request as Bound)[kReply]!)),
+      routeApis: declarations.of(request.routeOptions.config),
+    }
   }
 }
 

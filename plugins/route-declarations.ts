@@ -1,9 +1,10 @@
-import type { FastifyContextConfig, RouteOptions } from 'fastify'
+import type { FastifyRequest, RouteOptions } from 'fastify'
 import type { Configuration } from '../lib/configuration/configuration.ts'
 import { parseRouteApis, type RouteApi } from '../lib/downstream/route-apis.ts'
 import { ConfigurationError } from '../lib/errors.ts'
 
 type RouteApis = ReadonlyMap<string, RouteApi>
+type RouteConfig = Partial<FastifyRequest['routeOptions']['config']>
 const nothingDeclared: RouteApis = new Map()
 
 /** What the routes declare in `config.downstreamApi`: checked when they are registered, and looked up when they are called. */
@@ -26,7 +27,7 @@ export class RouteDeclarations {
     this.#checked.set(config, path)
 
     const where = `route ${[method].flat().join(',')} ${url} config`
-    if ('auth' in config) this.#faults.push(`${where}.auth: needs inbound validation of the caller, which is not on`)
+    if ('auth' in config) this.#faults.push(authFault(where))
     try {
       this.#parse(config, where)
     } catch (error) {
@@ -40,12 +41,24 @@ export class RouteDeclarations {
     if (this.#faults.length > 0) throw new ConfigurationError(this.#faults)
   }
 
-  /** What the route with this `config` declares; one that was registered before the plugin is checked here. */
-  of (config: FastifyContextConfig): RouteApis {
+  /**
+   * Refuses a request of a route that declares what does not hold. Fastify tells a plugin of the routes that come after it only:
+   * those before are checked here.
+   */
+  requireSound (config: RouteConfig): void {
+    const isOpen = !('auth' in config)
+    if (isOpen && (config.downstreamApi === undefined || this.#parsed.has(config.downstreamApi))) return
+    const where = `route ${[config.method].flat().join(',')} ${config.url} config`
+    if (!isOpen) throw new ConfigurationError([authFault(where)])
+    this.#parse(config, where)
+  }
+
+  /** What the route with this `config` declares; it has been found sound. */
+  of (config: RouteConfig): RouteApis {
     return this.#parse(config, 'route config')
   }
 
-  #parse ({ downstreamApi }: FastifyContextConfig, where: string): RouteApis {
+  #parse ({ downstreamApi }: RouteConfig, where: string): RouteApis {
     if (downstreamApi === undefined) return nothingDeclared
     const known = this.#parsed.get(downstreamApi)
     if (known) return known
@@ -54,4 +67,8 @@ export class RouteDeclarations {
     this.#parsed.set(downstreamApi, routeApis)
     return routeApis
   }
+}
+
+function authFault (where: string): string {
+  return `${where}.auth: needs inbound validation of the caller, which is not on`
 }
