@@ -1,7 +1,7 @@
 import * as v from 'valibot'
 import { abortSignal, claimsText, described, guidText, headers, nonEmpty, parameters, tenantText, unsupported } from './value-schemas.ts'
 
-/** The managed identity to acquire with. */
+/** The managed identity to acquire with. A key without an id is a fault: it would select the system-assigned identity instead of the one that was meant. */
 export const managedIdentityOptions = v.pipe(v.partial(v.strictObject({
   /** Client id of a user-assigned identity. */
   userAssignedClientId: described(guidText, 'Client id of a user-assigned identity.'),
@@ -9,7 +9,7 @@ export const managedIdentityOptions = v.pipe(v.partial(v.strictObject({
   userAssignedObjectId: described(guidText, 'Object id (principal id) of a user-assigned identity.'),
   /** Azure resource id of a user-assigned identity. */
   userAssignedResourceId: described(v.pipe(v.string(), v.regex(/^\/subscriptions\/[^?#\s]+$/i, 'expected a resource id, which begins with /subscriptions/')), 'Azure resource id of a user-assigned identity, `/subscriptions/…`.'),
-})), v.check(ids => Object.values(ids).filter(id => id !== undefined).length <= 1, 'one identity only: expected at most one of UserAssignedClientId, UserAssignedObjectId and UserAssignedResourceId'), v.metadata({ trueMeansEmpty: true }))
+})), v.check(ids => Object.values(ids).filter(id => id !== undefined).length <= 1, 'one identity only: expected at most one of UserAssignedClientId, UserAssignedObjectId and UserAssignedResourceId'), v.metadata({ trueMeansEmpty: true, isSelector: true }))
 
 /** How a token is acquired. */
 export const acquireTokenOptions = v.partial(v.strictObject({

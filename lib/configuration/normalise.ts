@@ -23,7 +23,7 @@ export interface Place {
 type Schema = v.GenericSchema & { readonly type: string }
 type Entries = Readonly<Record<string, Schema>>
 interface ObjectSchema { readonly entries: Entries }
-interface VariantSchema { readonly key: string, readonly options: readonly ObjectSchema[] }
+interface VariantSchema { readonly key: string, readonly options: readonly (Schema & ObjectSchema)[] }
 
 /**
  * `value` in the form that `schema` wants: keys in the schema's names; text as the boolean, number, list or choice that is wanted;
@@ -53,8 +53,9 @@ function objectFrom (schema: Schema, value: unknown, { jsonText }: Reading): unk
   return jsonText ? fromJson(value) : value
 }
 
-function normaliseObject ({ entries }: ObjectSchema, value: unknown, { path, spelt }: Place, reading: Reading): unknown {
+function normaliseObject (schema: Schema & ObjectSchema, value: unknown, { path, spelt }: Place, reading: Reading): unknown {
   if (!isSection(value)) return notASection(value, spelt, reading)
+  const { entries } = schema
   const result: Record<string, unknown> = {}
   const seen = new Set<string>()
   for (const [key, given] of Object.entries(value)) {
@@ -63,6 +64,7 @@ function normaliseObject ({ entries }: ObjectSchema, value: unknown, { path, spe
     if (isPrototypeKey(key)) reading.faults.push(prototypeKeyFault(at))
     else if (name === undefined) reading.faults.push(`${at}: ${unknownKey(key, Object.keys(entries))}`)
     else if (seen.has(name)) reading.faults.push(`${at}: the key is there twice, in different letter case`)
+    else if (isEmpty(given) && (v.getMetadata(schema) as Record<string, unknown>)['isSelector'] === true) reading.faults.push(`${at}: is empty; leave the key out if nothing is to be selected`)
     else {
       seen.add(name)
       const item = normalise(entries[name]!, given, { path: `${path}.${name}`, spelt: at }, reading)
@@ -140,6 +142,10 @@ function normaliseChoice (options: readonly string[], value: unknown): unknown {
 function normaliseUnknown (value: unknown, { spelt }: Place, reading: Reading): unknown {
   refusePrototypeKeys(value, spelt, reading.faults)
   return deepCopy(value) ?? undefined
+}
+
+function isEmpty (value: unknown): boolean {
+  return value === undefined || value === null || value === ''
 }
 
 function isTrue (value: unknown): boolean {

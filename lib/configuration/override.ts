@@ -4,7 +4,7 @@ import { completeApi, freezeApi, type ApiConfiguration, type ApiOptions } from '
 import { downstreamApiOptions, type DownstreamApiOptions } from './api-options.ts'
 import { deepCopy } from './freeze.ts'
 import { mergeApi } from './merge.ts'
-import { findEntry } from './own-entries.ts'
+import { findEntry, isSection } from './own-entries.ts'
 import { readOptions } from './read-options.ts'
 
 /**
@@ -38,7 +38,7 @@ export function checkApi (candidate: object, base: ApiConfiguration, where: stri
 
 /** The token belongs to the configured URL; one that is no URL at all is refused by the schema. */
 function requireSameBaseUrl (override: object, base: ApiConfiguration, where: string, faults: string[]): void {
-  const [key, baseUrl] = findEntry(override as Record<string, unknown>, 'baseUrl') ?? []
+  const [key, baseUrl] = isSection(override) ? findEntry(override, 'baseUrl') ?? [] : []
   if (typeof baseUrl === 'string' && URL.canParse(baseUrl) && new URL(baseUrl).href !== base.baseUrl) {
     faults.push(`${where}.${key}: cannot be changed by a call, since the token belongs to the configured one`)
   }

@@ -1,5 +1,6 @@
 import { ConfigurationError } from '../errors.ts'
 import { isFlat, setFlat } from './flat-keys.ts'
+import { deepCopy } from './freeze.ts'
 import { fromJson } from './json-text.ts'
 import { entriesOf, isSection } from './own-entries.ts'
 import { isPrototypeKey, prototypeKeyFault, refusePrototypeKeys } from './prototype-keys.ts'
@@ -27,8 +28,9 @@ export function sectionsOf (source: unknown, faults: string[]): Sections {
   for (const [key, value] of Object.entries(source)) {
     if (isPrototypeKey(key)) faults.push(prototypeKeyFault(key))
     else if (!isFlat(key) && value !== undefined && value !== null) {
-      refusePrototypeKeys(value, key, faults)
-      sections[key] = value
+      refusePrototypeKeys(fromJson(value), key, faults)
+      // A section may be read later, and must be what it was.
+      sections[key] = deepCopy(value)
     }
   }
   for (const [key, value] of Object.entries(source)) {
@@ -52,9 +54,9 @@ export function findSection (sections: Sections, path: string, faults: string[])
   return found
 }
 
-/** The fault that sections are whose names differ only in letter case. */
+/** The fault that sections are which go by the same name. */
 export function twinFault (names: readonly string[]): string {
-  return `${names.join(' and ')}: the same section twice, in different letter case`
+  return `${names.join(' and ')}: the same name twice; letter case does not tell them apart`
 }
 
 /** The fault that a named section is which is not there. */

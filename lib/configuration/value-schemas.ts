@@ -15,7 +15,8 @@ const guid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
 
 export const text = v.string()
 export const nonEmpty = v.pipe(v.string(), v.nonEmpty('expected text that is not empty'))
-export const guidText = v.pipe(v.string(), v.regex(guid, 'expected a GUID'))
+/** The same in any letter case, so that it is kept in one. */
+export const guidText = v.pipe(v.string(), v.regex(guid, 'expected a GUID'), v.toLowerCase())
 /** An id or a domain name, never a path. */
 export const tenantText = v.pipe(v.string(), v.regex(/^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/i, 'expected the id or the domain name of a tenant'), v.excludes('..', 'expected the id or the domain name of a tenant'))
 export const clientIdText = v.pipe(v.string(), v.regex(/^[\x21-\x2e\x30-\x7e]+$/, 'expected a client id'))

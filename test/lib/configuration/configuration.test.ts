@@ -53,7 +53,7 @@ t.test('scopes are a list, or one text split on spaces', async t => {
 })
 
 t.test('text from the environment becomes what the option wants', async t => {
-  const { apis } = parseConfiguration({ source: { Api: { BaseUrl: MyWebApi.BaseUrl, RequestAppToken: 'True', Timeout: '500', Retry: '2', ExtraQueryParameters: { v: 1, all: true }, AcquireTokenOptions: { ForceRefresh: 'false', ManagedIdentity: { UserAssignedClientId: '' } } } } })
+  const { apis } = parseConfiguration({ source: { Api: { BaseUrl: MyWebApi.BaseUrl, RequestAppToken: 'True', Timeout: '500', Retry: '2', ExtraQueryParameters: { v: 1, all: true }, AcquireTokenOptions: { ForceRefresh: 'false', ManagedIdentity: {} } } } })
   t.match(apis.get('Api'), { requestAppToken: true, timeout: 500, retry: 2, extraQueryParameters: { v: '1', all: 'true' }, acquireTokenOptions: { forceRefresh: false, managedIdentity: {} } })
 })
 
@@ -64,10 +64,18 @@ t.test('"ManagedIdentity": {} counts as present; null does not; true is taken fo
   }
 })
 
+t.test('a user-assigned identity without its id is a fault, never the system-assigned one', async t => {
+  for (const key of ['UserAssignedClientId', 'UserAssignedObjectId', 'UserAssignedResourceId']) {
+    for (const id of ['', null, undefined]) {
+      t.match(faultsOf({ source: { Api: { BaseUrl: MyWebApi.BaseUrl, AcquireTokenOptions: { ManagedIdentity: { [key]: id } } } } }), [new RegExp(`^Api\\.AcquireTokenOptions\\.ManagedIdentity\\.${key}: is empty`)])
+    }
+  }
+})
+
 t.test('downstream APIs are those under DownstreamApis, and every top-level section with a BaseUrl', async t => {
   const { apis } = parseConfiguration({ source: { AzureAd: { ...AzureAd }, MyWebApi, DownstreamApis: { Orders: MyWebApi, Stock: JSON.stringify(MyWebApi) }, Logging: { LogLevel: 'x' }, PORT: 3000, nothing: null, text: 'text', json: '{"BaseUrl":"https://json.example/"}', broken: '{"BaseUrl"' } })
   t.strictSame([...apis.keys()], ['Orders', 'Stock', 'MyWebApi', 'json'])
-  t.match(faultsOf({ source: { AzureAd, MyWebApi, downstreamapis: { MyWebApi } } }), [/^downstreamapis\.MyWebApi and MyWebApi: the same section twice, in different letter case$/])
+  t.match(faultsOf({ source: { AzureAd, MyWebApi, downstreamapis: { MyWebApi } } }), [/^downstreamapis\.MyWebApi and MyWebApi: the same name twice/])
   t.match(faultsOf({ source: { DownstreamApis: 'none' } }), [/^DownstreamApis: expected an object$/])
 })
 

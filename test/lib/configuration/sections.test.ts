@@ -36,9 +36,9 @@ t.test('sections may be objects without a prototype', async t => {
 })
 
 t.test('a section that is there twice, in different letter case, is a fault', async t => {
-  t.match(faultsOf({ source: { AzureAd: {}, azuread: {} } }), [/^AzureAd and azuread: the same section twice, in different letter case$/])
-  t.match(faultsOf({ source: { Api: { BaseUrl }, API: { BaseUrl } } }), [/^Api and API: the same section twice/])
-  t.match(faultsOf({ source: { DownstreamApis: { Api: { BaseUrl }, api: { BaseUrl } } }, downstreamApis: { a: 'DownstreamApis:Api' } }), [/^DownstreamApis\.Api and DownstreamApis\.api: the same section twice/])
+  t.match(faultsOf({ source: { AzureAd: {}, azuread: {} } }), [/^AzureAd and azuread: the same name twice/])
+  t.match(faultsOf({ source: { Api: { BaseUrl }, API: { BaseUrl } } }), [/^Api and API: the same name twice/])
+  t.match(faultsOf({ source: { DownstreamApis: { Api: { BaseUrl }, api: { BaseUrl } } }, downstreamApis: { a: 'DownstreamApis:Api' } }), [/^DownstreamApis\.Api and DownstreamApis\.api: the same name twice/])
 })
 
 t.test('DownstreamApis given as text that is no JSON is a fault that says so', async t => {
