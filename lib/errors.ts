@@ -100,6 +100,8 @@ export interface TokenAcquisitionFailure {
   retryAfter?: number | undefined
   /** Whether the same request may succeed later without any change. */
   retryable: boolean
+  /** HTTP status of the answer; none where there was no answer. */
+  status?: number | undefined
 }
 
 /** Entra ID or the managed identity endpoint gave no token. */
@@ -112,6 +114,7 @@ export class TokenAcquisitionError extends IdentityWebError {
   readonly traceId: string | undefined
   readonly retryAfter: number | undefined
   readonly retryable: boolean
+  readonly status: number | undefined
 
   constructor (message: string, failure: TokenAcquisitionFailure, options?: ErrorOptions) {
     super(message, options)
@@ -121,6 +124,7 @@ export class TokenAcquisitionError extends IdentityWebError {
     this.traceId = failure.traceId
     this.retryAfter = failure.retryAfter
     this.retryable = failure.retryable
+    this.status = failure.status
   }
 }
 

@@ -1,12 +1,17 @@
 import type { Configuration } from './configuration/configuration.ts'
-import type { IdentityWebOptions } from './configuration/schema.ts'
+import type { IdentityWebOptions, TokenCacheOptions } from './configuration/schema.ts'
+import { keyBytes } from './configuration/token-cache-options.ts'
 import type { DownstreamApi } from './downstream/downstream-api.ts'
 import { DownstreamClient, type DownstreamServices } from './downstream/downstream-client.ts'
 import type { RouteApi } from './downstream/route-apis.ts'
 import { identityForRoute } from './downstream/route-header.ts'
 import { Transport } from './downstream/transport.ts'
 import type { Logger } from './logger.ts'
+import { TokenProvider } from './msal/token-provider.ts'
+import { SharedTokens } from './store/shared-tokens.ts'
+import { TokenCipher } from './store/token-cipher.ts'
 import { TokenHeaderProvider, type AuthorizationHeaderProvider } from './tokens/authorization-header-provider.ts'
+import { systemClock, type Clock } from './tokens/clock.ts'
 import { ConfiguredTokenAcquirer, type TokenAcquirer } from './tokens/token-acquirer.ts'
 import { TokenEngine } from './tokens/token-engine.ts'
 
@@ -17,29 +22,41 @@ export interface Binding {
   readonly routeApis: ReadonlyMap<string, RouteApi>
 }
 
+/** What the engine takes from the world around it; tests bring their own. */
+export interface Surroundings {
+  readonly clock?: Clock
+  /** From 0 to 1. */
+  readonly random?: () => number
+}
+
 /** The engine of one configuration: its clients, and what they share. */
 export class IdentityWeb {
   readonly downstreamApi: DownstreamApi
   readonly authorizationHeaderProvider: AuthorizationHeaderProvider
   readonly tokenAcquirer: TokenAcquirer
   readonly #engine: TokenEngine
-  readonly #services: DownstreamServices & { acquirer: ConfiguredTokenAcquirer }
+  readonly #provider: TokenProvider
+  readonly #services: DownstreamServices
 
   /**
    * @param configuration has been parsed
    * @param options have been parsed
-   * @param now the clock, in milliseconds since the epoch
    */
-  constructor (configuration: Configuration, options: IdentityWebOptions, logger: Logger, now: () => number = Date.now) {
-    for (const warning of configuration.warnings) logger.warn(warning)
+  constructor (configuration: Configuration, options: IdentityWebOptions, logger: Logger, { clock = systemClock, random = Math.random }: Surroundings = {}) {
+    for (const warning of configuration.warnings) logger.warn({ configuration: warning }, 'configuration warning')
+    const { tokenCache, tokenTimeout, identityDispatcher, dispatcher } = options
+    this.#provider = new TokenProvider(clock, identityDispatcher)
     this.#engine = new TokenEngine({
-      maxEntries: options.tokenCache.maxEntries,
-      tokenTimeout: options.tokenTimeout,
-      identityDispatcher: options.identityDispatcher,
-      now,
+      maxEntries: tokenCache.maxEntries,
+      tokenTimeout,
+      ask: this.#provider.ask,
+      shared: sharedTokens(tokenCache, { clock, random, logger }),
+      clock,
+      random,
+      logger,
     })
     const acquirer = new ConfiguredTokenAcquirer(configuration, this.#engine, logger)
-    this.#services = { configuration, acquirer, transport: new Transport(options.dispatcher) }
+    this.#services = { configuration, acquirer, transport: new Transport(dispatcher) }
     this.tokenAcquirer = acquirer
     this.authorizationHeaderProvider = new TokenHeaderProvider(acquirer)
     this.downstreamApi = new DownstreamClient(this.#services, { logger })
@@ -58,5 +75,12 @@ export class IdentityWeb {
   /** Ends what is under way, closes what the engine opened, and forgets the tokens. */
   async close (): Promise<void> {
     await Promise.all([this.#engine.close(), this.#services.transport.close()])
+    await this.#provider.close()
   }
+}
+
+function sharedTokens ({ store, encryptionKeys, storeManagedIdentities }: TokenCacheOptions, surroundings: { clock: Clock, random: () => number, logger: Logger }): SharedTokens | undefined {
+  if (store === undefined || encryptionKeys === undefined) return undefined
+  const keys = encryptionKeys.map(({ id, key }) => ({ id, key: keyBytes(key)! }))
+  return new SharedTokens({ ...surroundings, store, cipher: new TokenCipher(keys), sharesManagedIdentities: storeManagedIdentities })
 }

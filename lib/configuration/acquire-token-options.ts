@@ -42,6 +42,14 @@ export const acquireTokenOptions = v.partial(v.strictObject({
   extraParameters: unsupported('extension parameters are not supported'),
 }))
 
+/** How an authorization header is wanted. */
+export const authorizationHeaderOptions = v.partial(v.strictObject({
+  /** How the token is acquired. */
+  acquireTokenOptions: described(acquireTokenOptions, 'How the token is acquired.'),
+  /** Whether the header is the app's rather than the caller's. Default: false; a managed identity is the app. */
+  requestAppToken: described(v.boolean(), 'Whether the header is the app\'s rather than the caller\'s.'),
+}))
+
 type Unsupported = 'popPublicKey' | 'popClaim' | 'poPConfiguration' | 'userFlow' | 'extraParameters'
 export type ManagedIdentityOptions = v.InferInput<typeof managedIdentityOptions>
 export type AcquireTokenOptions = Omit<v.InferInput<typeof acquireTokenOptions>, Unsupported>

@@ -1,5 +1,6 @@
+import type * as v from 'valibot'
 import { ConfigurationError } from '../errors.ts'
-import { acquireTokenOptions, type AcquireTokenOptions } from './acquire-token-options.ts'
+import { acquireTokenOptions, authorizationHeaderOptions, type AcquireTokenOptions } from './acquire-token-options.ts'
 import { completeApi, freezeApi, type ApiConfiguration, type ApiOptions } from './api-configuration.ts'
 import { downstreamApiOptions, type DownstreamApiOptions } from './api-options.ts'
 import { deepCopy } from './freeze.ts'
@@ -52,9 +53,18 @@ export function mutableCopy ({ name: _, dispatcher, ...options }: ApiConfigurati
 }
 
 /** @throws ConfigurationError with every fault */
-export function checkAcquireTokenOptions (options: object, where: string): AcquireTokenOptions {
+export function checkAcquireTokenOptions (options: unknown, where: string): AcquireTokenOptions {
+  return check(acquireTokenOptions, options, where) as AcquireTokenOptions
+}
+
+/** @throws ConfigurationError with every fault */
+export function checkAuthorizationHeaderOptions (options: unknown, where: string): { requestAppToken?: boolean, acquireTokenOptions?: AcquireTokenOptions } {
+  return check(authorizationHeaderOptions, options, where) as ReturnType<typeof checkAuthorizationHeaderOptions>
+}
+
+function check<T extends v.GenericSchema> (schema: T, options: unknown, where: string): v.InferOutput<T> {
   const faults: string[] = []
-  const parsed = readOptions(acquireTokenOptions, options, where, faults)
-  if (parsed === undefined) throw new ConfigurationError(faults)
-  return parsed as AcquireTokenOptions
+  const checked = readOptions(schema, options, where, faults)
+  if (checked === undefined) throw new ConfigurationError(faults)
+  return checked
 }

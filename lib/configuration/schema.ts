@@ -1,10 +1,11 @@
-import type { Dispatcher } from 'undici'
 import * as v from 'valibot'
 import type { DownstreamApiOptions } from './api-options.ts'
 import { DEFAULT_APP_SECTION, type AzureAdOptions } from './app-options.ts'
 import { ConfigurationError } from '../errors.ts'
 import { isSection } from './own-entries.ts'
 import { readOptions } from './read-options.ts'
+import type { TokenStore } from '../store/token-store.ts'
+import { encryptionKeys, tokenStore } from './token-cache-options.ts'
 import { described, dispatcher, milliseconds, nonEmpty } from './value-schemas.ts'
 
 export type { AcquireTokenOptions, ManagedIdentityOptions } from './acquire-token-options.ts'
@@ -25,10 +26,20 @@ export const identityWebOptions = v.pipe(v.partial(v.strictObject({
   /** The downstream APIs: names of sections, or a service name for each section or its options. Default: those under `DownstreamApis`, and every section with a `BaseUrl`. */
   downstreamApis: described(v.custom<readonly string[] | Readonly<Record<string, string | DownstreamApiOptions>>>(isApiList, 'expected a list of section names, or an object with a section name or options for each service name'), 'The downstream APIs: names of sections, or for each service name a section or its options. Default: those under `DownstreamApis`, and every section with a `BaseUrl`.'),
   /** The cache of tokens. */
-  tokenCache: described(v.partial(v.strictObject({
+  tokenCache: described(v.pipe(v.partial(v.strictObject({
     /** How many tokens are kept at most. Default: 10 000. */
-    maxEntries: described(v.pipe(v.number(), v.integer('expected a whole number'), v.minValue(1, 'expected at least 1')), 'How many tokens are kept at most.')
-  })), 'The cache of tokens.'),
+    maxEntries: described(v.pipe(v.number(), v.integer('expected a whole number'), v.minValue(1, 'expected at least 1')), 'How many tokens are kept at most.'),
+    /** A store that processes share, as the second level. Default: none. In code only. */
+    store: described(tokenStore, 'A store that processes share, as the second level. Needs `encryptionKeys`. In code only.'),
+    /** The keys of what is in the store: the first encrypts, all decrypt. */
+    encryptionKeys: described(encryptionKeys, 'The keys of what is in the store, `{ id, key }` each, with a key of 32 bytes (or their base64 text): the first encrypts, all decrypt.'),
+    /** Whether tokens of user-assigned managed identities are in the store too. Default: false. */
+    storeManagedIdentities: described(v.boolean(), 'Whether tokens of user-assigned managed identities are in the store too.'),
+  })), v.check(({ store, encryptionKeys }) => store === undefined || encryptionKeys !== undefined, 'a store needs encryptionKeys: the tokens in it are encrypted')), 'The cache of tokens.'),
+  /** Acquires the tokens of the app before the application is ready: of all APIs that are called as the app, or of those named. Default: false. */
+  prewarm: described(v.custom<boolean | readonly string[]>(value => typeof value === 'boolean' || isNameList(value), 'expected true, false or a list of names of downstream APIs'), 'Acquires the tokens of the app before the application is ready: of all APIs that are called as the app (`true`), or of those named.'),
+  /** What a token that cannot be acquired by then does: `fail` ends the start, `warn` only tells. Default: 'fail'. */
+  prewarmFailure: described(v.picklist(['fail', 'warn'], 'expected fail or warn'), 'What a token that cannot be acquired by then does: `fail` ends the start, `warn` only tells.'),
   /** Milliseconds that one acquisition may take. Default: 10 000. */
   tokenTimeout: described(milliseconds, 'Milliseconds that one acquisition may take.'),
   /** Carries downstream calls, as a proxy or mock does. Default: connections of the plugin's own. */
@@ -43,18 +54,30 @@ export const identityWebOptions = v.pipe(v.partial(v.strictObject({
 /** What an option is when it is not given; the others are absent. */
 export const identityWebDefaults = Object.freeze({
   azureAd: DEFAULT_APP_SECTION,
-  tokenCache: Object.freeze({ maxEntries: 10_000 }),
+  tokenCache: Object.freeze({ maxEntries: 10_000, storeManagedIdentities: false }),
   tokenTimeout: 10_000,
+  prewarm: false,
+  prewarmFailure: 'fail',
 } as const)
 
 export type FastifyIdentityWebOptions = v.InferInput<typeof identityWebOptions>
 
+type ParsedOptions = v.InferOutput<typeof identityWebOptions>
+
 /** The plugin's options, complete. */
-export interface IdentityWebOptions extends Omit<v.InferOutput<typeof identityWebOptions>, 'tokenCache' | 'tokenTimeout' | 'dispatcher' | 'identityDispatcher'> {
-  readonly tokenCache: { readonly maxEntries: number }
+export interface IdentityWebOptions extends Omit<ParsedOptions, 'tokenCache' | 'tokenTimeout' | 'prewarm' | 'prewarmFailure'> {
+  readonly tokenCache: TokenCacheOptions
   readonly tokenTimeout: number
-  readonly dispatcher: Dispatcher | undefined
-  readonly identityDispatcher: Dispatcher | undefined
+  readonly prewarm: boolean | readonly string[]
+  readonly prewarmFailure: 'fail' | 'warn'
+}
+
+export interface TokenCacheOptions {
+  readonly maxEntries: number
+  /** The second level, and the keys of what is in it. */
+  readonly store?: TokenStore
+  readonly encryptionKeys?: readonly { readonly id: string, readonly key: Uint8Array | string }[]
+  readonly storeManagedIdentities: boolean
 }
 
 // Fastify reads these of the options of every plugin.
@@ -85,11 +108,16 @@ function ownOptions (options: unknown): unknown {
   return isSection(options) ? Object.fromEntries(Object.entries(options).filter(([name]) => !fastifyOptions.includes(name))) : options ?? {}
 }
 
-function complete ({ tokenCache, tokenTimeout = identityWebDefaults.tokenTimeout, dispatcher, identityDispatcher, ...sources }: v.InferOutput<typeof identityWebOptions>): IdentityWebOptions {
-  return { ...sources, tokenCache: { maxEntries: tokenCache?.maxEntries ?? identityWebDefaults.tokenCache.maxEntries }, tokenTimeout, dispatcher, identityDispatcher }
+function complete (parsed: ParsedOptions): IdentityWebOptions {
+  const { azureAd: _, ...defaults } = identityWebDefaults
+  return { ...defaults, ...parsed, tokenCache: { ...defaults.tokenCache, ...(parsed.tokenCache ?? {}) } } as IdentityWebOptions
+}
+
+function isNameList (value: unknown): boolean {
+  return Array.isArray(value) && value.every(name => typeof name === 'string' && name !== '')
 }
 
 function isApiList (value: unknown): boolean {
-  if (Array.isArray(value)) return value.every(name => typeof name === 'string' && name !== '')
+  if (Array.isArray(value)) return isNameList(value)
   return isSection(value) && Object.values(value).every(item => (typeof item === 'string' && item !== '') || isSection(item))
 }

@@ -3,7 +3,7 @@ import type { ApiConfiguration, Configuration } from '../configuration/configura
 import { DownstreamTimeoutError, UnknownApiError } from '../errors.ts'
 import type { Logger } from '../logger.ts'
 import { identityOf, type Caller, type Identity } from '../tokens/identity.ts'
-import { untilAborted } from '../tokens/single-flight.ts'
+import { untilAborted } from '../until-aborted.ts'
 import type { ConfiguredTokenAcquirer } from '../tokens/token-acquirer.ts'
 import { apiUrl, requireInsideApiStill } from './api-url.ts'
 import type { ApiName } from './api-names.ts'
@@ -146,7 +146,8 @@ export class DownstreamClient implements DownstreamApi {
       logger.info({ api: api.name }, 'downstream API called without a token: it has no scopes')
     } else {
       await api.onBeforeAuthHeaderCreation?.(request)
-      const { token } = await this.#services.acquirer.acquire(identity, api.scopes, api.acquireTokenOptions, { logger, signal })
+      const { acquirer } = this.#services
+      const { token } = await acquirer.acquire(acquirer.prepare(identity, api.scopes, api.acquireTokenOptions, api.name), { forceRefresh: api.acquireTokenOptions.forceRefresh, signal, logger })
       secrets.push(token.accessToken)
       request.headers.set('authorization', token.authorizationHeader)
       await api.onAfterAuthHeaderCreation?.(request)

@@ -1,5 +1,6 @@
 import { TokenAcquisitionError, IdentityWebError } from '../errors.ts'
 import { retryAfterSeconds } from '../tokens/retry-after.ts'
+import { isTransientStatus, type Provider } from '../tokens/retry-rules.ts'
 import type { WireEvidence } from './network-client.ts'
 
 // Entra ID's own word for "come again": https://learn.microsoft.com/entra/identity-platform/reference-error-codes
@@ -8,17 +9,20 @@ const transientErrors = new Set(['temporarily_unavailable', 'server_error'])
 const emptySuccesses = new Set(['no_access_token', 'no_valid_token', 'non_json_response'])
 
 export interface FailedAcquisition {
+  readonly provider: Provider
   /** Who was asked, for the message. */
-  readonly provider: string
+  readonly who: string
   /** Its reason is what the caller is told where the acquisition was ended from here. */
   readonly signal: AbortSignal
   readonly correlationId: string
-  /** Statuses by which this provider, unlike others, means that it may be asked again. Default: none. */
-  readonly transientStatuses?: readonly number[]
 }
 
-/** What MSAL threw, as our error. What the identity provider said is read from the wire, since MSAL drops parts of it. */
-export function toAcquisitionError (error: unknown, evidence: WireEvidence, { provider, signal, correlationId, transientStatuses = [] }: FailedAcquisition): IdentityWebError {
+/**
+ * What MSAL threw, as our error. What the identity provider said is read from the wire, since MSAL drops parts of it.
+ *
+ * The message is safe to be answered to anybody; what the provider said in its own words, which name tenants and apps, is in the cause.
+ */
+export function toAcquisitionError (error: unknown, evidence: WireEvidence, { provider, who, signal, correlationId }: FailedAcquisition): IdentityWebError {
   if (signal.aborted && signal.reason instanceof IdentityWebError) return signal.reason
 
   const { status, body, failure } = evidence
@@ -27,22 +31,25 @@ export function toAcquisitionError (error: unknown, evidence: WireEvidence, { pr
     traceId: text(body?.['trace_id']),
     errorCodes: errorCodes(body),
     retryAfter: retryAfterSeconds(evidence.retryAfter, Date.now()),
+    status,
   }
   if (failure !== undefined) {
-    return new TokenAcquisitionError(`No token: ${provider} could not be reached, or broke off: ${reasonOf(failure)}. Check the network, then try again`, { ...said, retryable: true }, { cause: failure })
+    return new TokenAcquisitionError(`No token: ${who} could not be reached, or broke off: ${reasonOf(failure)}. Check the network, then try again`, { ...said, retryable: true }, { cause: failure })
   }
   if (status === undefined) {
-    return new TokenAcquisitionError(`No token: ${provider} was not asked: ${reasonOf(error)}. Correct the options of the call or the configuration: trying again will not help`, { ...said, retryable: false }, { cause: error })
+    return new TokenAcquisitionError(`No token: ${who} was not asked: ${reasonOf(error)}. Correct the options of the call or the configuration: trying again will not help`, { ...said, retryable: false }, { cause: error })
   }
 
-  const retryable = isTransient(status, body) || transientStatuses.includes(status)
+  const retryable = isTransient(provider, status, body)
+  const names = [errorName(body), ...said.errorCodes.map(code => `AADSTS${code}`)].filter(Boolean).join(', ')
   const advice = retryable ? 'Try again later' : 'Correct the configuration here or the registration there: trying again will not help'
-  return new TokenAcquisitionError(`No token: ${provider} answered ${status}: ${refusalOf(error) ?? (describe(body) || reasonOf(error))}. ${advice}`, { ...said, retryable }, { cause: error })
+  const cause = new Error(`${who} said: ${refusalOf(error) ?? (descriptionOf(body) || reasonOf(error))}`, { cause: error })
+  return new TokenAcquisitionError(`No token: ${who} answered ${status}${names === '' ? '' : ` (${names})`}; see the cause for what it said. ${advice}`, { ...said, retryable }, { cause })
 }
 
-function isTransient (status: number, body: WireEvidence['body']): boolean {
+function isTransient (provider: Provider, status: number, body: WireEvidence['body']): boolean {
   const error = String(errorName(body))
-  return status === 408 || status === 429 || status >= 500 || transientErrors.has(error) || (status < 300 && emptySuccesses.has(error))
+  return isTransientStatus(provider, status) || transientErrors.has(error) || (status < 300 && emptySuccesses.has(error))
 }
 
 /** Endpoints give the error as a name, or as an object with a code. */
@@ -51,12 +58,10 @@ function errorName (body: WireEvidence['body']): string | undefined {
   return text(error) ?? (typeof error === 'object' && error !== null ? text((error as Record<string, unknown>)['code']) : undefined)
 }
 
-function describe (body: WireEvidence['body']): string {
+function descriptionOf (body: WireEvidence['body']): string {
   const error = body?.['error']
   const nested = typeof error === 'object' && error !== null ? text((error as Record<string, unknown>)['message']) : undefined
-  const description = text(body?.['error_description']) ?? text(body?.['message']) ?? nested
-  const firstLine = description?.split(/[\r\n]/, 1)[0]?.replace(/\.$/, '')
-  return [errorName(body), firstLine].filter(Boolean).join(': ')
+  return text(body?.['error_description']) ?? text(body?.['message']) ?? nested ?? ''
 }
 
 /** Why MSAL itself did not go on with what the endpoint answered: Azure Arc's challenge names no key that may be read, for one. */
@@ -77,5 +82,5 @@ function text (value: unknown): string | undefined {
 function errorCodes (body: WireEvidence['body']): number[] {
   const listed = body?.['error_codes']
   if (Array.isArray(listed)) return listed.filter(item => typeof item === 'number')
-  return [...new Set(Array.from(describe(body).matchAll(/AADSTS(\d+)/g), ([, code]) => Number(code)))]
+  return [...new Set(Array.from(descriptionOf(body).matchAll(/AADSTS(\d+)/g), ([, code]) => Number(code)))]
 }

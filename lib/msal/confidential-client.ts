@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto'
-import type { ClientCredentialRequest } from '@azure/msal-node'
+import type { AuthenticationResult, ClientCredentialRequest, ConfidentialClientApplication } from '@azure/msal-node'
 import { loadClientCredential } from '../tokens/client-credential.ts'
 import type { Authority } from '../tokens/authority.ts'
 import type { Token } from '../tokens/token.ts'
-import type { ClientCredentialsRequest } from '../tokens/token-request.ts'
+import type { ClientCredentialsRequest, OnBehalfOfRequest } from '../tokens/token-request.ts'
 import { MsalNetworkClient } from './network-client.ts'
 import { toAcquisitionError } from './acquisition-error.ts'
 import { toToken } from './msal-token.ts'
@@ -12,15 +12,39 @@ import type { Acquisition } from './acquisition.ts'
 /**
  * Acquires a token for the app itself.
  *
- * Every acquisition has an MSAL client of its own, which is dropped with the caches and throttling notes it made:
- * nothing of one request can answer another.
- *
  * @see https://learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant-flow
  * @throws TokenAcquisitionError
  */
-export async function acquireWithClientCredential (request: ClientCredentialsRequest, { signal, dispatcher, now }: Acquisition): Promise<Token> {
-  const { authority, scopes, claims, fmiPath, clientCapabilities } = request
-  const credential = await loadClientCredential(request.app)
+export async function acquireWithClientCredential (request: ClientCredentialsRequest, acquisition: Acquisition): Promise<Token> {
+  const { fmiPath } = request
+  return acquireAlone(request, acquisition, (client, common) => client.acquireTokenByClientCredential({ ...common, ...fmiPath !== undefined && { fmiPath } }))
+}
+
+/**
+ * Acquires a token on behalf of the user whose token the app was called with.
+ *
+ * @see https://learn.microsoft.com/entra/identity-platform/v2-oauth2-on-behalf-of-flow
+ * @throws TokenAcquisitionError
+ */
+export async function acquireOnBehalfOf (request: OnBehalfOfRequest, acquisition: Acquisition): Promise<Token> {
+  const { userAssertion: oboAssertion } = request
+  return acquireAlone(request, acquisition, (client, common) => client.acquireTokenOnBehalfOf({ ...common, oboAssertion }))
+}
+
+/** What all requests have in common. */
+type CommonRequest = Required<Pick<ClientCredentialRequest, 'scopes' | 'skipCache' | 'correlationId'>> & Pick<ClientCredentialRequest, 'claims'>
+
+/**
+ * Runs one acquisition with an MSAL client of its own, which is dropped with the caches and throttling notes it made:
+ * nothing of one request can answer another.
+ */
+async function acquireAlone (
+  request: ClientCredentialsRequest | OnBehalfOfRequest,
+  { signal, dispatcher, now }: Acquisition,
+  acquire: (client: ConfidentialClientApplication, common: CommonRequest) => Promise<AuthenticationResult | null>
+): Promise<Token> {
+  const { app, authority, scopes, claims, clientCapabilities } = request
+  const credential = await loadClientCredential(app)
   const authentication = await credential.authenticate(authority)
   const { ConfidentialClientApplication } = await import('@azure/msal-node')
 
@@ -37,20 +61,18 @@ export async function acquireWithClientCredential (request: ClientCredentialsReq
     },
     system: { networkClient },
   })
-
   try {
-    const result = await client.acquireTokenByClientCredential({
+    const result = await acquire(client, {
       scopes: [...scopes],
       skipCache: true,
       correlationId,
       ...claims !== undefined && { claims },
-      ...fmiPath !== undefined && { fmiPath },
       // MSAL sends these, but leaves them out of its type.
-      ...{ extraQueryParameters: withEncodedNames(request.extraQueryParameters) } as Partial<ClientCredentialRequest>,
+      ...{ extraQueryParameters: withEncodedNames(request.extraQueryParameters) },
     })
     return toToken(result, { tenantId: authority.tenantId, scopes, correlationId }, now)
   } catch (error) {
-    throw toAcquisitionError(error, networkClient.evidence, { provider: `Entra ID (tenant ${authority.tenantId}, client ${authority.clientId})`, signal, correlationId })
+    throw toAcquisitionError(error, networkClient.evidence, { provider: 'entra-id', who: 'Entra ID', signal, correlationId })
   }
 }
 

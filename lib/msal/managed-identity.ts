@@ -14,10 +14,6 @@ type MsalConfiguration = NonNullable<ConstructorParameters<typeof ManagedIdentit
 type MsalRequest = Parameters<ManagedIdentityApplication['acquireToken']>[0]
 type MsalResult = ReturnType<ManagedIdentityApplication['acquireToken']>
 
-// Beside those that any server answers: endpoints that are being updated, or not up yet.
-// https://learn.microsoft.com/entra/identity/managed-identities-azure-resources/how-to-use-vm-token#error-handling
-const transientStatuses = [404, 410]
-
 /**
  * Acquires a token for the managed identity of the Azure resource that the process runs on.
  *
@@ -37,7 +33,7 @@ export async function acquireWithManagedIdentity (request: ManagedIdentityReques
 
 async function acquireFrom (source: ManagedIdentitySource, msal: Msal, request: ManagedIdentityRequest, { signal, dispatcher, now }: Acquisition): Promise<Token> {
   const { managedIdentity, resource, scopes, claims, clientCapabilities } = request
-  const correlationId = randomUUID()
+  const correlationId = request.correlationId ?? randomUUID()
   const networkClient = new MsalNetworkClient({ dispatcher, signal, extraHeaders: { 'x-ms-client-request-id': correlationId } })
   try {
     const result = await acquireAlone(msal, {
@@ -47,7 +43,7 @@ async function acquireFrom (source: ManagedIdentitySource, msal: Msal, request: 
     }, { resource, forceRefresh: true, ...claims !== undefined && { claims } })
     return toToken(result, { tenantId: undefined, scopes, correlationId }, now)
   } catch (error) {
-    throw toAcquisitionError(error, networkClient.evidence, { provider: `the managed identity endpoint of ${source}`, signal, correlationId, transientStatuses })
+    throw toAcquisitionError(error, networkClient.evidence, { provider: 'managed-identity', who: `the managed identity endpoint of ${source}`, signal, correlationId })
   }
 }
 

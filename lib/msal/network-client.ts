@@ -110,8 +110,8 @@ function tokenOrError (status: number, text: string): Record<string, unknown> {
   if (body === undefined) return { error: 'non_json_response', error_description: `HTTP ${status} without a JSON object` }
   if (body['error'] !== undefined) return body
   if (!isSuccess(status)) return { error_description: body['message'] ?? `HTTP ${status}`, ...body, error: `http_${status}` }
-  if (typeof body['access_token'] !== 'string' || body['access_token'] === '') return { error: 'no_access_token', error_description: `HTTP ${status} without an access token` }
-  return withExpiry(body) ?? { error: 'no_valid_token', error_description: `HTTP ${status} with a token that has ended by the clock of this machine, or does not say when it ends` }
+  if (typeof body['access_token'] !== 'string' || !/^[\x20-\x7e]+$/.test(body['access_token'])) return { error: 'no_access_token', error_description: `HTTP ${status} without an access token` }
+  return withExpiry({ ...body, token_type: 'Bearer' }) ?? { error: 'no_valid_token', error_description: `HTTP ${status} with a token that has ended by the clock of this machine, or does not say when it ends` }
 }
 
 function isSuccess (status: number): boolean {

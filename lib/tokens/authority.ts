@@ -18,7 +18,7 @@ const metaTenants = new Set(['common', 'organizations', 'consumers'])
  * @throws NoAuthorityError when the section is missing or incomplete
  * @throws TenantRequiredError when no single tenant is named: an app has a token of its own in one tenant only
  */
-export function authorityForApp (app: AppConfiguration | undefined, section: string, tenant: string | undefined): Authority {
+export function authorityForApp (app: AppConfiguration | undefined, section: string, tenant: string | undefined): { app: AppConfiguration, authority: Authority } {
   if (app === undefined) {
     throw new NoAuthorityError(`A client credential is needed, and there is no section "${section}": configure it, or set AcquireTokenOptions.ManagedIdentity on the API`)
   }
@@ -30,7 +30,7 @@ export function authorityForApp (app: AppConfiguration | undefined, section: str
   }
 
   const tenantId = tenantForApp(app, asked.toLowerCase())
-  return { instance, tenantId, clientId, tokenEndpoint: `${instance}${tenantId}/oauth2/v2.0/token` }
+  return { app, authority: { instance, tenantId, clientId, tokenEndpoint: `${instance}${tenantId}/oauth2/v2.0/token` } }
 }
 
 /** The tenant that is asked, and the app's home where that is a meta-tenant. */

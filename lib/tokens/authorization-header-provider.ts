@@ -1,5 +1,5 @@
 import type { AcquireTokenOptions } from '../configuration/schema.ts'
-import { checkAcquireTokenOptions } from '../configuration/override.ts'
+import { checkAuthorizationHeaderOptions } from '../configuration/override.ts'
 import type { Logger } from '../logger.ts'
 import { identityOf, type Caller, type Identity, type IdentityOptions } from './identity.ts'
 import type { AcquiredToken, ConfiguredTokenAcquirer } from './token-acquirer.ts'
@@ -83,12 +83,17 @@ export class TokenHeaderProvider implements AuthorizationHeaderProvider {
     return toInformation(this.#acquire('configured', scopes, options))
   }
 
-  #acquire (caller: Caller, scope: string | readonly string[], options: AuthorizationHeaderProviderOptions = {}): Promise<AcquiredToken> {
+  async #acquire (caller: Caller, scope: string | readonly string[], given: AuthorizationHeaderProviderOptions = {}): Promise<AcquiredToken> {
     const { logger, signal, identityFor = byOptions } = this.#context
     const scopes = [scope].flat()
-    const acquireTokenOptions = checkAcquireTokenOptions(options.acquireTokenOptions ?? {}, 'acquireTokenOptions')
-    const { identity, acquireTokenOptions: allowed } = identityFor(caller, scopes, { ...options, acquireTokenOptions })
-    return this.#acquirer.acquire(identity, scopes, allowed, { ...logger && { logger }, signal: signal?.() })
+    const options = checkAuthorizationHeaderOptions(given, 'options')
+    const { identity, acquireTokenOptions } = identityFor(caller, scopes, options)
+    const signals = [acquireTokenOptions.signal, signal?.()].filter(signal => signal !== undefined)
+    return this.#acquirer.acquire(this.#acquirer.prepare(identity, scopes, acquireTokenOptions), {
+      forceRefresh: acquireTokenOptions.forceRefresh,
+      signal: signals.length > 1 ? AbortSignal.any(signals) : signals[0],
+      logger,
+    })
   }
 }
 

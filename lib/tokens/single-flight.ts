@@ -1,7 +1,20 @@
+import { untilAborted } from '../until-aborted.ts'
+import type { Clock } from './clock.ts'
+
+/** What work is given while it is under way. */
+export interface FlightContext {
+  /** Aborted at the deadline, or when all work is ended. */
+  readonly signal: AbortSignal
+  /** On {@link Clock.elapsed}. */
+  readonly deadline: number
+}
+
 /** One piece of work that several callers wait for. */
 interface Flight<T> {
   readonly outcome: Promise<T>
   readonly controller: AbortController
+  /** How many callers came while it was under way. */
+  joins: number
 }
 
 /**
@@ -10,28 +23,37 @@ interface Flight<T> {
  */
 export class SingleFlight<T> {
   readonly #flights = new Map<string, Flight<T>>()
-  readonly #deadline: number
-  readonly #timeoutReason: () => unknown
+  readonly #clock: Clock
+  readonly #timeout: number
 
-  /**
-   * @param deadline milliseconds after which the work's signal is aborted
-   * @param timeoutReason makes the reason of that abort
-   */
-  constructor (deadline: number, timeoutReason: () => unknown) {
-    this.#deadline = deadline
-    this.#timeoutReason = timeoutReason
+  /** @param timeout milliseconds after which the signal of a piece of work is aborted */
+  constructor (clock: Clock, timeout: number) {
+    this.#clock = clock
+    this.#timeout = timeout
   }
 
-  run (key: string, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
-    const running = this.#flights.get(key)
-    if (running) return running.outcome
+  has (key: string): boolean {
+    return this.#flights.has(key)
+  }
 
+  /** @param timeoutReason makes the reason of the abort at the deadline */
+  run (key: string, work: (context: FlightContext) => Promise<T>, timeoutReason: () => unknown): Promise<T> {
+    const running = this.#flights.get(key)
+    if (running !== undefined) {
+      running.joins++
+      return running.outcome
+    }
     const controller = new AbortController()
-    const outcome = this.#withinDeadline(controller, work).finally(() => this.#flights.delete(key))
+    const outcome = this.#withinDeadline(controller, work, timeoutReason).finally(() => this.#flights.delete(key))
     // Every caller may have gone by the time it fails; those who are left have their own handlers.
     outcome.catch(() => {})
-    this.#flights.set(key, { outcome, controller })
+    this.#flights.set(key, { outcome, controller, joins: 0 })
     return outcome
+  }
+
+  /** How many callers wait for the work under `key` beside the one who started it. */
+  joinsOf (key: string): number {
+    return this.#flights.get(key)?.joins ?? 0
   }
 
   /** Ends all work that is under way, and resolves when all of it has ended. */
@@ -41,24 +63,13 @@ export class SingleFlight<T> {
     await Promise.allSettled(flights.map(({ outcome }) => outcome))
   }
 
-  async #withinDeadline (controller: AbortController, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  async #withinDeadline (controller: AbortController, work: (context: FlightContext) => Promise<T>, timeoutReason: () => unknown): Promise<T> {
     const { signal } = controller
-    const timer = setTimeout(() => controller.abort(this.#timeoutReason()), this.#deadline)
+    const cancel = this.#clock.after(this.#timeout, () => controller.abort(timeoutReason()))
     try {
-      return await untilAborted(work(signal), signal)
+      return await untilAborted(work({ signal, deadline: this.#clock.elapsed() + this.#timeout }), signal)
     } finally {
-      clearTimeout(timer)
+      cancel()
     }
   }
-}
-
-/** The outcome of `work`, or the signal's reason as soon as it is aborted; the work itself goes on. */
-export function untilAborted<T> (work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (signal === undefined) return work
-  return new Promise((resolve, reject) => {
-    const abort = () => reject(signal.reason)
-    signal.addEventListener('abort', abort, { once: true })
-    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort))
-    if (signal.aborted) abort()
-  })
 }

@@ -1,13 +1,15 @@
 import type { Configuration } from '../configuration/configuration.ts'
 import type { AcquireTokenOptions, ManagedIdentityOptions } from '../configuration/schema.ts'
+import { DEFAULT_APP_SECTION } from '../configuration/app-options.ts'
 import { checkAcquireTokenOptions } from '../configuration/override.ts'
 import { UserTokenRequiredError } from '../errors.ts'
 import type { Logger } from '../logger.ts'
 import { authorityForApp } from './authority.ts'
-import { identityOf, type Caller, type Identity } from './identity.ts'
+import { identityOf, type Identity } from './identity.ts'
 import { requireDefaultScope, resourceOf } from './scopes.ts'
 import type { TokenEngine } from './token-engine.ts'
-import type { TokenRequest } from './token-request.ts'
+import type { TokenDiagnostics } from './token-diagnostics.ts'
+import { prepare, type Flow, type PreparedRequest, type TokenRequest } from './token-request.ts'
 import type { Token, TokenSource } from './token.ts'
 
 /** An access token, as `getTokenForApp` and `getTokenForUser` give it. */
@@ -37,6 +39,8 @@ export interface TokenAcquirer {
    * @param user the raw inbound token, or what `request.user` came from
    */
   getTokenForUser (scopes: string | readonly string[], acquireTokenOptions?: AcquireTokenOptions, user?: unknown): Promise<AcquireTokenResult>
+  /** What is known of every token at hand, and of requests that have failed since there was one; never a token. Frozen. */
+  diagnostics (): readonly TokenDiagnostics[]
 }
 
 /** A token, where it came from, and whose it is. */
@@ -45,6 +49,16 @@ export interface AcquiredToken {
   readonly source: TokenSource
   readonly identity: Identity
 }
+
+/** The circumstances in which a token is asked for. */
+export interface AcquireContext {
+  readonly forceRefresh?: boolean | undefined
+  /** Ends the wait of this caller only. */
+  readonly signal?: AbortSignal | undefined
+  readonly logger?: Logger | undefined
+}
+
+const identityOfFlow: Readonly<Record<Flow, Identity>> = { clientCredentials: 'client-credential', onBehalfOf: 'user', managedIdentity: 'managed-identity' }
 
 /** Turns what a call asks for into the request for one token. */
 export class ConfiguredTokenAcquirer implements TokenAcquirer {
@@ -58,26 +72,46 @@ export class ConfiguredTokenAcquirer implements TokenAcquirer {
     this.#logger = logger
   }
 
-  async getTokenForApp (scope: string, acquireTokenOptions: AcquireTokenOptions = {}): Promise<AcquireTokenResult> {
-    return this.#result('app', [scope], acquireTokenOptions)
+  getTokenForApp (scope: string, acquireTokenOptions?: AcquireTokenOptions): Promise<AcquireTokenResult> {
+    return this.#getToken('app', [scope], acquireTokenOptions)
   }
 
-  async getTokenForUser (scopes: string | readonly string[], acquireTokenOptions: AcquireTokenOptions = {}, _user?: unknown): Promise<AcquireTokenResult> {
-    return this.#result('user', [scopes].flat(), acquireTokenOptions)
+  getTokenForUser (scopes: string | readonly string[], acquireTokenOptions?: AcquireTokenOptions, _user?: unknown): Promise<AcquireTokenResult> {
+    return this.#getToken('user', [scopes].flat(), acquireTokenOptions)
   }
 
-  /** @param options have been checked */
-  async acquire (identity: Identity, scopes: readonly string[], options: AcquireTokenOptions, { logger = this.#logger, signal }: { logger?: Logger, signal?: AbortSignal | undefined } = {}): Promise<AcquiredToken> {
-    const request = this.#request(identity, scopes, options)
-    const { token, source } = await this.#engine.token(request, { forceRefresh: options.forceRefresh, signal: either(signal, options.signal) })
-    if (source !== 'cache') logger.debug({ identity, scopes: request.scopes, tokenSource: source, correlationId: token.correlationId, expiresOn: new Date(token.expiresOn) }, 'token acquired')
-    return { token, source, identity }
+  /**
+   * What a call asks for, so that it can be asked for often.
+   *
+   * @param options have been checked
+   * @param api service name of the downstream API that the token is for
+   */
+  prepare (identity: Identity, scopes: readonly string[], options: AcquireTokenOptions, api?: string): PreparedRequest {
+    return prepare(this.#request(identity, scopes, options), api)
   }
 
-  async #result (caller: Caller, scopes: readonly string[], given: AcquireTokenOptions): Promise<AcquireTokenResult> {
-    const acquireTokenOptions = checkAcquireTokenOptions(given, 'acquireTokenOptions')
-    const identity = identityOf(caller, { acquireTokenOptions }, 'The token')
-    return toResult(await this.acquire(identity, scopes, acquireTokenOptions))
+  /** The token at hand; `undefined` where one must be waited for. */
+  atHand (prepared: PreparedRequest): Token | undefined {
+    return this.#engine.atHand(prepared)
+  }
+
+  async acquire (prepared: PreparedRequest, { forceRefresh, signal, logger = this.#logger }: AcquireContext): Promise<AcquiredToken> {
+    const { token, source } = await this.#engine.acquire(prepared, { forceRefresh, signal })
+    if (source !== 'cache') {
+      const { flow, scopes, api } = prepared.description
+      logger.debug({ flow, scopes, api, tokenSource: source, correlationId: token.correlationId, expiresOn: new Date(token.expiresOn) }, 'token acquired')
+    }
+    return { token, source, identity: identityOfFlow[prepared.request.flow] }
+  }
+
+  diagnostics (): readonly TokenDiagnostics[] {
+    return this.#engine.diagnostics()
+  }
+
+  async #getToken (caller: 'app' | 'user', scopes: readonly string[], acquireTokenOptions: AcquireTokenOptions = {}): Promise<AcquireTokenResult> {
+    const options = checkAcquireTokenOptions(acquireTokenOptions, 'acquireTokenOptions')
+    const identity = identityOf(caller, { acquireTokenOptions: options }, 'The token')
+    return toResult(await this.acquire(this.prepare(identity, scopes, options), options))
   }
 
   #request (identity: Identity, scopes: readonly string[], options: AcquireTokenOptions): TokenRequest {
@@ -89,13 +123,11 @@ export class ConfiguredTokenAcquirer implements TokenAcquirer {
   }
 
   #clientCredentialsRequest (scope: string, options: AcquireTokenOptions): TokenRequest {
-    const app = this.#configuration.app(options.authenticationOptionsName)
-    const authority = authorityForApp(app, options.authenticationOptionsName ?? 'AzureAd', options.tenant)
-    // authorityForApp has thrown when there is no section.
-    const { extraQueryParameters = {}, clientCapabilities } = app!
+    const { app, authority } = authorityForApp(this.#configuration.app(options.authenticationOptionsName), options.authenticationOptionsName ?? DEFAULT_APP_SECTION, options.tenant)
+    const { extraQueryParameters, clientCapabilities } = app
     return {
       flow: 'clientCredentials',
-      app: app!,
+      app,
       authority,
       scopes: [scope],
       claims: options.claims,
@@ -117,13 +149,9 @@ export class ConfiguredTokenAcquirer implements TokenAcquirer {
       scopes: [scope],
       claims: options.claims,
       clientCapabilities: app?.clientCapabilities ?? [],
+      correlationId: options.correlationId,
     }
   }
-}
-
-/** Ends with the call as well as with the options' own signal. */
-function either (a: AbortSignal | undefined, b: AbortSignal | undefined): AbortSignal | undefined {
-  return a && b ? AbortSignal.any([a, b]) : a ?? b
 }
 
 /** An app token is for one resource: as in Microsoft.Identity.Web, the first scope names it. */

@@ -1,95 +1,218 @@
-import type { Dispatcher } from 'undici'
-import { Agent } from 'undici'
-import { TokenAcquisitionError } from '../errors.ts'
-import { acquireWithClientCredential } from '../msal/confidential-client.ts'
-import { acquireWithManagedIdentity } from '../msal/managed-identity.ts'
-import type { Acquisition } from '../msal/acquisition.ts'
-import { SingleFlight, untilAborted } from './single-flight.ts'
-import { TokenCache } from './token-cache.ts'
-import { entryKey, tokenKey, type TokenRequest } from './token-request.ts'
+import { LRUCache } from 'lru-cache'
+import { IdentityWebError, TokenAcquisitionError } from '../errors.ts'
+import type { Logger } from '../logger.ts'
+import type { SharedTokens } from '../store/shared-tokens.ts'
+import { untilAborted } from '../until-aborted.ts'
+import { Circuit } from './circuit.ts'
+import type { Clock } from './clock.ts'
+import { retrying } from './retry-rules.ts'
+import { SingleFlight, type FlightContext } from './single-flight.ts'
+import { diagnosticsOf, type FailedRequest, type TokenDiagnostics } from './token-diagnostics.ts'
+import { TokenEntry } from './token-entry.ts'
+import { tell } from './token-events.ts'
+import { tokenKey, type PreparedRequest, type TokenRequest } from './token-request.ts'
 import type { Token, TokenSource } from './token.ts'
+
+/** Asks the identity provider for a token, once. */
+export type AskProvider = (request: TokenRequest, signal: AbortSignal) => Promise<Token>
 
 export interface TokenEngineOptions {
   /** How many tokens are kept. */
   readonly maxEntries: number
   /** Milliseconds that one acquisition may take. */
   readonly tokenTimeout: number
-  /** Carries what is sent to Entra ID; without it, the engine opens and closes its own connections. */
-  readonly identityDispatcher: Dispatcher | undefined
-  /** Milliseconds since the epoch. */
-  readonly now: () => number
+  readonly ask: AskProvider
+  /** The tokens that processes share. */
+  readonly shared: SharedTokens | undefined
+  readonly clock: Clock
+  /** From 0 to 1. */
+  readonly random: () => number
+  readonly logger: Logger
 }
 
 /** How a call wants its token. */
-export interface TokenWish {
+export interface AcquireOptions {
   /** Goes past the token at hand, and replaces it. */
   readonly forceRefresh?: boolean | undefined
   /** Ends the wait of this caller only. */
   readonly signal?: AbortSignal | undefined
 }
 
-/** Gives the token of a request: the one at hand, or one that all who ask for it at the same time wait for together. */
-export class TokenEngine {
-  readonly #cache: TokenCache
-  readonly #flights: SingleFlight<Token>
-  readonly #now: () => number
-  readonly #identityDispatcher: Dispatcher
-  readonly #managedIdentityDispatcher = new Agent()
-  readonly #ownDispatchers: Agent[]
-  #closed = false
+/** Milliseconds for which another process that acquires the same token is waited for. */
+const PATIENCE = 2_500
+/** Milliseconds after which a renewal that another process makes is looked for in the store. */
+const LOOK_AGAIN = 2_000
+/** How many identity providers, and how many failed requests, are remembered. */
+const MAX_REMEMBERED = 1_000
 
-  constructor ({ maxEntries, tokenTimeout, identityDispatcher, now }: TokenEngineOptions) {
-    this.#cache = new TokenCache(maxEntries, now)
-    this.#flights = new SingleFlight(tokenTimeout, () => new TokenAcquisitionError(
-      `No token: there was no answer within ${tokenTimeout} ms. Check the network, raise tokenTimeout, or try again`, { retryable: true }))
-    this.#now = now
-    const own = identityDispatcher === undefined ? new Agent() : undefined
-    this.#identityDispatcher = identityDispatcher ?? own as Agent
-    this.#ownDispatchers = own ? [own, this.#managedIdentityDispatcher] : [this.#managedIdentityDispatcher]
+/**
+ * Gives the token of a request.
+ *
+ * A token at hand is given at once: a fresh one as it is, a due one while it is renewed in the background. Only where there is none does a
+ * caller wait, together with all who want the same.
+ */
+export class TokenEngine {
+  readonly #options: TokenEngineOptions
+  readonly #entries: LRUCache<string, TokenEntry>
+  readonly #flights: SingleFlight<TokenEntry>
+  readonly #circuits = new LRUCache<string, Circuit>({ max: MAX_REMEMBERED })
+  readonly #failed = new LRUCache<string, FailedRequest>({ max: MAX_REMEMBERED })
+  /** How many acquisitions have begun. */
+  #acquisitions = 0
+  #isClosed = false
+
+  constructor (options: TokenEngineOptions) {
+    this.#options = options
+    this.#entries = new LRUCache({ max: options.maxEntries })
+    this.#flights = new SingleFlight(options.clock, options.tokenTimeout)
+  }
+
+  /** The token at hand; `undefined` where one must be waited for. Starts the renewal of one that is due. */
+  atHand (prepared: PreparedRequest): Token | undefined {
+    const entry = this.#entries.get(prepared.key)
+    if (entry === undefined) return undefined
+    const { age } = entry
+    if (age === 'expired') return undefined
+    if (age === 'due') this.#renew(prepared, entry)
+    entry.hits++
+    tell('hit', entry.description)
+    return entry.token
   }
 
   /**
    * @throws TokenAcquisitionError when the identity provider gives none
    * @throws the signal's own reason when the caller gives up
    */
-  async token (request: TokenRequest, { forceRefresh = false, signal }: TokenWish): Promise<{ token: Token, source: TokenSource }> {
+  async acquire (prepared: PreparedRequest, { forceRefresh = false, signal }: AcquireOptions = {}): Promise<{ token: Token, source: TokenSource }> {
     signal?.throwIfAborted()
-    const entry = entryKey(request)
-    const fresh = forceRefresh || request.claims !== undefined
-    const cached = fresh ? undefined : this.#cache.get(entry)
-    if (cached) return { token: cached, source: 'cache' }
-    if (this.#closed) throw closedError()
+    const isNew = forceRefresh || prepared.request.claims !== undefined
+    const atHand = isNew ? undefined : this.atHand(prepared)
+    if (atHand !== undefined) return { token: atHand, source: 'cache' }
+    if (this.#isClosed) throw closedError()
 
-    // Who wants a new token must not be given one that was asked for before.
-    const flight = fresh ? `fresh ${tokenKey(request)}` : entry
-    const token = await untilAborted(this.#flights.run(flight, async signal => {
-      const token = await acquire(request, { signal, now: this.#now, dispatcher: this.#dispatcherFor(request) })
-      if (!signal.aborted) this.#cache.set(entry, token)
-      return token
-    }), signal)
-    return { token, source: 'identity-provider' }
+    const { token, source } = await untilAborted(isNew ? this.#acquireNew(prepared) : this.#acquireMissing(prepared), signal)
+    return { token, source }
   }
 
-  /** Ends what is under way, closes the engine's own connections, and forgets all tokens. */
+  /** What is known of every token at hand, and of the requests that have failed since there was one. */
+  diagnostics (): readonly TokenDiagnostics[] {
+    const entries = [...this.#entries.entries()].map(([key, entry]) => diagnosticsOf(entry, this.#flights.has(key)))
+    const failed = [...this.#failed.entries()].filter(([key]) => !this.#entries.has(key)).map(([key, failed]) => diagnosticsOf(failed, this.#flights.has(key)))
+    return Object.freeze([...entries, ...failed])
+  }
+
+  /** Ends what is under way, and forgets all tokens. */
   async close (): Promise<void> {
-    this.#closed = true
+    this.#isClosed = true
     await this.#flights.abortAll(closedError())
-    await Promise.all(this.#ownDispatchers.map(dispatcher => dispatcher.destroy()))
-    this.#cache.clear()
+    await this.#options.shared?.settled()
+    this.#entries.clear()
   }
 
-  #dispatcherFor (request: TokenRequest): Dispatcher {
-    return request.flow === 'managedIdentity' ? this.#managedIdentityDispatcher : this.#identityDispatcher
+  /** For a caller who has none. */
+  async #acquireMissing (prepared: PreparedRequest): Promise<TokenEntry> {
+    const join = () => this.#fly(prepared.key, prepared, context => this.#obtain(prepared, context))
+    try {
+      const entry = await join()
+      // A renewal that was joined may have left the work to another process, and the token at hand has ended.
+      return entry.age === 'expired' ? await join() : entry
+    } catch (error) {
+      const last = this.#entries.peek(prepared.key)
+      if (last?.isValid) return last
+      throw error
+    }
+  }
+
+  /** For a caller who wants another one than is at hand: neither what was asked for before nor what is in the store will do. */
+  #acquireNew (prepared: PreparedRequest): Promise<TokenEntry> {
+    return this.#fly(`new ${tokenKey(prepared.request)}`, prepared, async context => {
+      const number = ++this.#acquisitions
+      const token = await this.#ask(prepared, context)
+      this.#options.shared?.keep(prepared, token)
+      return this.#keep(prepared, token, 'identity-provider', number)
+    })
+  }
+
+  /** Renews a token that is due; what goes wrong is noted, and tried again later. */
+  #renew (prepared: PreparedRequest, entry: TokenEntry): void {
+    if (this.#isClosed || this.#flights.has(prepared.key)) return
+    tell('renewal', prepared.description)
+    this.#fly(prepared.key, prepared, context => this.#obtain(prepared, context, entry)).catch((error: unknown) => {
+      if (this.#isClosed) return
+      entry.renewalFailed(error, error instanceof TokenAcquisitionError ? error.retryAfter : undefined)
+      const { flow, scopes } = prepared.description
+      this.#options.logger.warn({ err: error, flow, scopes, expiresOn: new Date(entry.token.expiresOn), nextRenewalOn: new Date(entry.renewOn) }, 'token renewal failed: the token at hand is used until it ends')
+    })
+  }
+
+  #fly (key: string, prepared: PreparedRequest, work: (context: FlightContext) => Promise<TokenEntry>): Promise<TokenEntry> {
+    return this.#flights.run(key, work, () => deadlineError(prepared, this.#options.tokenTimeout))
+  }
+
+  /**
+   * A token from the store that processes share, or from the identity provider.
+   *
+   * @param due the entry that is to be renewed; none for a caller who waits
+   */
+  async #obtain (prepared: PreparedRequest, context: FlightContext, due?: TokenEntry): Promise<TokenEntry> {
+    const { shared } = this.#options
+    const number = ++this.#acquisitions
+    const obtained = await shared?.obtain(prepared, {
+      newerThan: due?.token,
+      ask: () => this.#ask(prepared, context),
+      patience: due === undefined ? PATIENCE : 0,
+      signal: context.signal,
+    }) ?? { token: await this.#ask(prepared, context), source: 'identity-provider' as const }
+    if (obtained !== 'theirs') return this.#keep(prepared, obtained.token, obtained.source, number)
+
+    due!.renewLater(LOOK_AGAIN)
+    return due!
+  }
+
+  /** Asks the identity provider, as often as the rules have it, unless it is known to be failing. */
+  async #ask (prepared: PreparedRequest, { signal, deadline }: FlightContext): Promise<Token> {
+    const { ask, clock, random } = this.#options
+    const { request, key, provider, address, description } = prepared
+    tell('acquisitionStart', description)
+    try {
+      const token = await this.#circuitOf(address).run({ key, isOfUser: request.flow === 'onBehalfOf' },
+        () => retrying(provider, () => ask(request, signal), { clock, random, deadline, signal }))
+      tell('acquisitionEnd', description, { source: 'identity-provider' })
+      return token
+    } catch (error) {
+      tell('failure', description, { error })
+      this.#failed.set(key, { description, lastError: error })
+      throw error
+    }
+  }
+
+  #circuitOf (address: string): Circuit {
+    const known = this.#circuits.get(address)
+    if (known !== undefined) return known
+    const circuit = new Circuit(this.#options.clock)
+    this.#circuits.set(address, circuit)
+    return circuit
+  }
+
+  /** Puts the token at hand, unless one is there that was asked for later. */
+  #keep ({ key, description }: PreparedRequest, token: Token, source: TokenSource, number: number): TokenEntry {
+    const { clock, random } = this.#options
+    const before = this.#entries.peek(key)
+    const entry = new TokenEntry(token, { description, source, number, clock, random })
+    entry.joins = this.#flights.joinsOf(key)
+    if (this.#isClosed || (before !== undefined && before.number > number)) return entry
+    this.#entries.set(key, entry)
+    this.#failed.delete(key)
+    return entry
   }
 }
 
-function acquire (request: TokenRequest, acquisition: Acquisition): Promise<Token> {
-  switch (request.flow) {
-    case 'clientCredentials': return acquireWithClientCredential(request, acquisition)
-    case 'managedIdentity': return acquireWithManagedIdentity(request, acquisition)
-  }
-}
-
-function closedError (): TokenAcquisitionError {
+function closedError (): IdentityWebError {
   return new TokenAcquisitionError('No token: the application is closing', { retryable: false })
+}
+
+function deadlineError ({ provider }: PreparedRequest, tokenTimeout: number): TokenAcquisitionError {
+  const who = provider === 'entra-id' ? 'Entra ID' : 'the managed identity endpoint of the platform'
+  const hint = provider === 'entra-id' ? 'Check the network' : 'Check that this is an Azure resource which has a managed identity'
+  return new TokenAcquisitionError(`No token: ${who} did not answer within ${tokenTimeout} ms. ${hint}, or raise tokenTimeout`, { retryable: true })
 }

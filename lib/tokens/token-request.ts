@@ -2,19 +2,31 @@ import { createHash } from 'node:crypto'
 import type { AppConfiguration } from '../configuration/configuration.ts'
 import type { ManagedIdentityOptions } from '../configuration/schema.ts'
 import type { Authority } from './authority.ts'
+import type { Provider } from './retry-rules.ts'
 
-/** An app asks for a token of its own, with its client credential. */
-export interface ClientCredentialsRequest {
-  readonly flow: 'clientCredentials'
+/** What every request to Entra ID says. */
+interface EntraRequest {
   readonly app: AppConfiguration
   readonly authority: Authority
   readonly scopes: readonly string[]
   readonly claims: string | undefined
   readonly clientCapabilities: readonly string[]
-  readonly fmiPath: string | undefined
   readonly extraQueryParameters: Readonly<Record<string, string>>
   readonly extraHeadersParameters: Readonly<Record<string, string>>
   readonly correlationId: string | undefined
+}
+
+/** An app asks for a token of its own, with its client credential. */
+export interface ClientCredentialsRequest extends EntraRequest {
+  readonly flow: 'clientCredentials'
+  readonly fmiPath: string | undefined
+}
+
+/** An app asks for a token on behalf of the user whose token it was called with. */
+export interface OnBehalfOfRequest extends EntraRequest {
+  readonly flow: 'onBehalfOf'
+  /** The caller's access token. */
+  readonly userAssertion: string
 }
 
 /** The identity of the Azure resource that the process runs on asks for a token. */
@@ -26,40 +38,85 @@ export interface ManagedIdentityRequest {
   readonly scopes: readonly string[]
   readonly claims: string | undefined
   readonly clientCapabilities: readonly string[]
+  readonly correlationId: string | undefined
 }
 
 /** Everything that a token depends on. */
-export type TokenRequest = ClientCredentialsRequest | ManagedIdentityRequest
+export type TokenRequest = ClientCredentialsRequest | OnBehalfOfRequest | ManagedIdentityRequest
 
 /** The flows, by the names of their requests. */
 export type Flow = TokenRequest['flow']
 
-/**
- * One key for everything that the token depends on, the correlation id aside, which only names the request.
- * JSON keeps the parts apart, so no choice of values makes two different requests collide; the hash keeps it short.
- */
-export function tokenKey (request: TokenRequest): string {
-  return createHash('sha256').update(JSON.stringify(keyParts(request))).digest('base64url')
+/** What may be said of a request and its token; nothing of the user is in it. */
+export interface TokenDescription {
+  readonly flow: Flow
+  /** Service name of the downstream API that the token is for; `undefined` for one that was asked for by itself. */
+  readonly api: string | undefined
+  readonly scopes: readonly string[]
+  /** The tenant that is asked; `undefined` for a managed identity, whose platform knows it. */
+  readonly tenantId: string | undefined
+  /** The app's, or an id of the user-assigned identity; `undefined` for the system-assigned one. */
+  readonly clientId: string | undefined
 }
 
-/** The key under which the token is kept: one that was asked for with claims replaces the one without. */
-export function entryKey (request: TokenRequest): string {
-  return tokenKey(request.claims === undefined ? request : { ...request, claims: undefined })
+/** A request with what the engine needs to know of it, so that a call that is made often works nothing out again. */
+export interface PreparedRequest {
+  readonly request: TokenRequest
+  /** The key under which the token is kept: one that was asked for with claims replaces the one without. */
+  readonly key: string
+  readonly provider: Provider
+  /** Who is asked: what fails there fails for all who ask there. */
+  readonly address: string
+  /** Outlives the request, which may hold a user assertion. */
+  readonly description: TokenDescription
+}
+
+export function prepare (request: TokenRequest, api?: string): PreparedRequest {
+  const isManagedIdentity = request.flow === 'managedIdentity'
+  return {
+    request,
+    key: tokenKey(request.claims === undefined ? request : { ...request, claims: undefined }),
+    provider: isManagedIdentity ? 'managed-identity' : 'entra-id',
+    address: isManagedIdentity ? 'managed-identity' : request.authority.tokenEndpoint,
+    description: describe(request, api),
+  }
+}
+
+function describe (request: TokenRequest, api: string | undefined): TokenDescription {
+  const { flow, scopes } = request
+  if (flow !== 'managedIdentity') return { flow, api, scopes, tenantId: request.authority.tenantId, clientId: request.authority.clientId }
+  const { userAssignedClientId, userAssignedObjectId, userAssignedResourceId } = request.managedIdentity
+  return { flow, api, scopes, tenantId: undefined, clientId: userAssignedClientId ?? userAssignedObjectId ?? userAssignedResourceId }
+}
+
+/**
+ * One key for everything that the token depends on, the correlation id aside, which only names the request.
+ * JSON keeps the parts apart, so no choice of values makes two different requests collide; the hash keeps it short, and the user
+ * assertion out of it.
+ */
+export function tokenKey (request: TokenRequest): string {
+  return sha256(JSON.stringify(keyParts(request)))
 }
 
 function keyParts (request: TokenRequest): unknown[] {
   const common = [request.flow, request.scopes.toSorted(), request.claims ?? null, request.clientCapabilities.toSorted(), 'Bearer']
   switch (request.flow) {
-    case 'clientCredentials': {
-      const { instance, tenantId, clientId } = request.authority
-      return [...common, instance, tenantId, clientId, request.app.name, request.fmiPath ?? null,
-        sortedEntries(request.extraQueryParameters), sortedEntries(request.extraHeadersParameters)]
-    }
+    case 'clientCredentials': return [...common, ...entraParts(request), request.fmiPath ?? null]
+    case 'onBehalfOf': return [...common, ...entraParts(request), sha256(request.userAssertion)]
     case 'managedIdentity': {
       const { userAssignedClientId, userAssignedObjectId, userAssignedResourceId } = request.managedIdentity
       return [...common, userAssignedClientId ?? null, userAssignedObjectId ?? null, userAssignedResourceId ?? null, request.resource]
     }
   }
+}
+
+function entraParts ({ authority, app, extraQueryParameters, extraHeadersParameters }: EntraRequest): unknown[] {
+  const { instance, tenantId, clientId } = authority
+  return [instance, tenantId, clientId, app.name, sortedEntries(extraQueryParameters), sortedEntries(extraHeadersParameters)]
+}
+
+function sha256 (text: string): string {
+  return createHash('sha256').update(text).digest('base64url')
 }
 
 function sortedEntries (record: Readonly<Record<string, string>>): [string, string][] {

@@ -1,8 +1,8 @@
-/** An access token and what is known of it; frozen, so that all callers can share it. */
-export interface Token {
-  readonly accessToken: string
-  /** The whole value of the `Authorization` header. */
-  readonly authorizationHeader: string
+/** Where a token came from. */
+export type TokenSource = 'cache' | 'distributed-cache' | 'identity-provider'
+
+/** What is known of a token beside itself. */
+export interface TokenFacts {
   readonly tokenType: string
   /** Milliseconds since the epoch. */
   readonly expiresOn: number
@@ -14,17 +14,34 @@ export interface Token {
   readonly correlationId: string
 }
 
-/** Where a token came from. */
-export type TokenSource = 'cache' | 'distributed-cache' | 'identity-provider'
+/** An access token and what is known of it; frozen, so that all callers can share it. */
+export class Token implements TokenFacts {
+  readonly tokenType: string
+  readonly expiresOn: number
+  readonly refreshOn: number | undefined
+  readonly tenantId: string | undefined
+  readonly scopes: readonly string[]
+  readonly correlationId: string
+  // Private, so that no log line, JSON or inspection shows it; and once, since it is most of what a cached token weighs.
+  readonly #authorizationHeader: string
 
-const MARGIN = 60_000
+  constructor (accessToken: string, { tokenType, expiresOn, refreshOn, tenantId, scopes, correlationId }: TokenFacts) {
+    this.tokenType = tokenType
+    this.expiresOn = expiresOn
+    this.refreshOn = refreshOn
+    this.tenantId = tenantId
+    this.scopes = scopes
+    this.correlationId = correlationId
+    this.#authorizationHeader = `${tokenType} ${accessToken}`
+    Object.freeze(this)
+  }
 
-/**
- * Whether a token can still be sent: it is not, from a minute before its end on, since it must outlive the call
- * and the difference between two clocks. Tokens that live less than ten minutes spend a tenth of their life on that.
- */
-export function isUsable (token: Token, acquiredOn: number, now: number): boolean {
-  const margin = Math.min(MARGIN, (token.expiresOn - acquiredOn) / 10)
-  // A clock that was set back makes a token look younger than it is: what seems to come from the future is not trusted.
-  return now >= acquiredOn - MARGIN && now < token.expiresOn - margin
+  get accessToken (): string {
+    return this.#authorizationHeader.slice(this.tokenType.length + 1)
+  }
+
+  /** The whole value of the `Authorization` header. */
+  get authorizationHeader (): string {
+    return this.#authorizationHeader
+  }
 }

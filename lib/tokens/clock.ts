@@ -1,0 +1,35 @@
+/** Time, as the engine is given it; tests bring their own. */
+export interface Clock {
+  /** Milliseconds since the epoch; may jump, when somebody sets the clock. */
+  now (): number
+  /** Milliseconds since some moment; never jumps, but may stand still while the machine sleeps. */
+  elapsed (): number
+  /** Runs `work` in `delay` milliseconds; gives what takes that back. */
+  after (delay: number, work: () => void): () => void
+}
+
+/** The clocks and timers of this machine. */
+export const systemClock: Clock = {
+  now: () => Date.now(),
+  elapsed: () => performance.now(),
+  after (delay, work) {
+    const timer = setTimeout(work, delay)
+    return () => clearTimeout(timer)
+  },
+}
+
+/** Resolves in `delay` milliseconds, or rejects with the signal's reason when it is aborted before. */
+export function pause (clock: Clock, delay: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    signal.throwIfAborted()
+    const abort = () => {
+      cancel()
+      reject(signal.reason)
+    }
+    const cancel = clock.after(delay, () => {
+      signal.removeEventListener('abort', abort)
+      resolve()
+    })
+    signal.addEventListener('abort', abort, { once: true })
+  })
+}

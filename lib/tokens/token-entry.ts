@@ -1,0 +1,100 @@
+import type { Clock } from './clock.ts'
+import { renewalBackOff, renewalDelay } from './renewal-schedule.ts'
+import type { TokenDescription } from './token-request.ts'
+import type { Token, TokenSource } from './token.ts'
+
+/** How old a token is: given as it is, given while it is renewed in the background, or not given any more. */
+export type TokenAge = 'fresh' | 'due' | 'expired'
+
+export interface TokenEntryOptions {
+  readonly description: TokenDescription
+  readonly source: TokenSource
+  /** Counts the acquisitions, in the order in which they began. */
+  readonly number: number
+  readonly clock: Clock
+  /** From 0 to 1. */
+  readonly random: () => number
+}
+
+/** Milliseconds before its end from which on a token is not given, since it must outlive the call; a fiftieth of a short life. */
+const MARGIN = 5_000
+
+/**
+ * A token at hand, and when it is renewed.
+ *
+ * Its life runs on both clocks: neither a clock that somebody sets back nor a machine that slept makes a token live longer.
+ */
+export class TokenEntry {
+  readonly token: Token
+  /** How often it was given. */
+  hits = 0
+  /** How many callers waited for it beside the one who asked. */
+  joins = 0
+  /** Failed renewals in a row. */
+  failures = 0
+  lastError: unknown
+  readonly #options: TokenEntryOptions
+  /** Milliseconds before its end from which on it is not given. */
+  readonly #margin: number
+  /** On {@link Clock.elapsed}. */
+  readonly #elapsedAtEnd: number
+  /** On {@link Clock.elapsed}. */
+  #renewAt: number
+
+  constructor (token: Token, options: TokenEntryOptions) {
+    const { clock, random } = options
+    const now = clock.now()
+    const elapsed = clock.elapsed()
+    const life = token.expiresOn - now
+    this.token = token
+    this.#options = options
+    this.#margin = Math.min(MARGIN, life / 50)
+    this.#elapsedAtEnd = elapsed + life
+    this.#renewAt = elapsed + renewalDelay(life, token.refreshOn === undefined ? undefined : token.refreshOn - now, random)
+  }
+
+  get description (): TokenDescription {
+    return this.#options.description
+  }
+
+  get source (): TokenSource {
+    return this.#options.source
+  }
+
+  get number (): number {
+    return this.#options.number
+  }
+
+  get age (): TokenAge {
+    const elapsed = this.#options.clock.elapsed()
+    if (this.#endsWithin(this.#margin, elapsed)) return 'expired'
+    return elapsed >= this.#renewAt ? 'due' : 'fresh'
+  }
+
+  /** Whether the identity provider still vouches for it: better than nothing, when nothing newer can be had. */
+  get isValid (): boolean {
+    return !this.#endsWithin(0, this.#options.clock.elapsed())
+  }
+
+  /** When it is renewed next, in milliseconds since the epoch. */
+  get renewOn (): number {
+    const { clock } = this.#options
+    return clock.now() + this.#renewAt - clock.elapsed()
+  }
+
+  /** Puts the renewal off, further with every failure. */
+  renewalFailed (error: unknown, retryAfter: number | undefined): void {
+    this.lastError = error
+    this.failures++
+    this.#renewAt = this.#options.clock.elapsed() + renewalBackOff(this.failures, retryAfter, this.#options.random)
+  }
+
+  /** Puts the renewal off for `delay` milliseconds: another process is at it. */
+  renewLater (delay: number): void {
+    this.#renewAt = this.#options.clock.elapsed() + delay
+  }
+
+  #endsWithin (margin: number, elapsed: number): boolean {
+    return elapsed >= this.#elapsedAtEnd - margin || this.#options.clock.now() >= this.token.expiresOn - margin
+  }
+}
