@@ -96,7 +96,7 @@ export class SharedTokens {
 
   #inBackground (work: Promise<unknown>): void {
     this.#pending.add(work)
-    void work.finally(() => this.#pending.delete(work))
+    work.finally(() => this.#pending.delete(work))
   }
 
   /**
@@ -184,7 +184,8 @@ export class SharedTokens {
     return new Promise((resolve, reject) => {
       const cancel = this.#options.clock.after(OPERATION_TIMEOUT, () => reject(new Error(`no answer within ${OPERATION_TIMEOUT} ms`)))
       // A store may throw as well as reject.
-      void (async () => operation())().then(resolve, reject).finally(cancel)
+      const outcome = (async () => operation())()
+      outcome.then(resolve, reject).finally(cancel)
     })
   }
 }

@@ -14,16 +14,12 @@ export function fromStoredText (text: string): Token | undefined {
     return undefined
   }
   const { accessToken, tokenType, expiresOn, refreshOn, tenantId, scopes, correlationId } = stored ?? {}
-  const isToken = isText(accessToken) && isText(tokenType) && typeof expiresOn === 'number' && isOptional(refreshOn, 'number') &&
-    isOptional(tenantId, 'string') && Array.isArray(scopes) && scopes.every(isText) && isText(correlationId)
+  const isToken = isText(accessToken) && isText(tokenType) && typeof expiresOn === 'number' && (refreshOn === undefined || typeof refreshOn === 'number') &&
+    (tenantId === undefined || typeof tenantId === 'string') && Array.isArray(scopes) && scopes.every(isText) && isText(correlationId)
   if (!isToken) return undefined
   return new Token(accessToken, { tokenType, expiresOn, refreshOn: refreshOn as number | undefined, tenantId: tenantId as string | undefined, scopes, correlationId })
 }
 
 function isText (value: unknown): value is string {
   return typeof value === 'string' && value !== ''
-}
-
-function isOptional (value: unknown, type: 'number' | 'string'): boolean {
-  return value === undefined || typeof value === type
 }

@@ -87,7 +87,7 @@ export class TokenHeaderProvider implements AuthorizationHeaderProvider {
     const { logger, signal, identityFor = byOptions } = this.#context
     const scopes = [scope].flat()
     const options = checkAuthorizationHeaderOptions(given, 'options')
-    const { identity, acquireTokenOptions } = identityFor(caller, scopes, options)
+    const { identity, acquireTokenOptions } = identityFor(caller, scopes, { ...options, acquireTokenOptions: options.acquireTokenOptions ?? {} })
     const signals = [acquireTokenOptions.signal, signal?.()].filter(signal => signal !== undefined)
     return this.#acquirer.acquire(this.#acquirer.prepare(identity, scopes, acquireTokenOptions), {
       forceRefresh: acquireTokenOptions.forceRefresh,
