@@ -1,5 +1,5 @@
 import { cpus } from 'node:os'
-import type { Outcome, Rates, Spread } from './pairs.ts'
+import { spreadOf, type Outcome, type Rates, type Spread } from './pairs.ts'
 import type { StartUp } from './start-up.ts'
 
 /** All that a run of the benchmark came to; a part that was left out is absent. */
@@ -38,7 +38,7 @@ export function benchMarkdown (report: BenchReport): string {
   const quick = report.quick ? ' This was the quick form, which is there to see that everything runs: its figures are rough.' : ''
   const sections = [
     `\`npm run bench\` on Node ${report.node}, ${report.platform}, ${report.processors}: medians of ${rounds} pairs of rounds of ${roundMilliseconds} ms, the quartiles of the ratios in parentheses.${quick}`,
-    calls && callTable(calls, `${concurrency} calls under way at any time, tokens of ${tokenLength} characters, a JSON answer of ${'about 300 bytes'}.`),
+    calls && callTable(calls, `${concurrency} calls under way at any time, tokens of ${tokenLength} characters, a JSON answer of about 300 bytes. What a mode does in a second changes with the machine from one comparison to the next; the ratios are of pairs that ran beside each other.`),
     headers && headerTable(headers),
     (heap ?? startUp) && costTable(heap ?? [], startUp),
   ]
@@ -46,13 +46,13 @@ export function benchMarkdown (report: BenchReport): string {
 }
 
 function callTable (outcomes: readonly Outcome[], caption: string): string {
-  const bases = [...new Map(outcomes.map(({ base, absolute }) => [base, absolute.base])).entries()]
-  const modes = [...new Map(outcomes.map(({ mode, absolute }) => [mode, absolute.mode])).entries()]
-  const absolute = [...new Map([...bases, ...modes]).entries()]
+  const sides = outcomes.flatMap(({ mode, base, absolute }) => [{ name: base, rates: absolute.base }, { name: mode, rates: absolute.mode }])
+  const overall = (name: string, rate: keyof Rates) => spreadOf(sides.filter(side => side.name === name).map(({ rates }) => rates[rate])).median
+  const names = [...new Set([...outcomes.map(({ base }) => base), ...outcomes.map(({ mode }) => mode)])]
   return [
     `**Calls.** ${caption}`,
     '',
-    table(['call', 'requests a second', 'CPU a request'], absolute.map(([name, rates]) => [name, whole(rates.callsPerSecond), micro(rates.cpuMicroseconds)])),
+    table(['call', 'requests a second', 'CPU a request'], names.map(name => [name, whole(overall(name, 'callsPerSecond')), micro(overall(name, 'cpuMicroseconds'))])),
     '',
     table(['call', 'compared with', 'requests a second', 'CPU a request'], outcomes.map(({ mode, base, ratio }) => [mode, base, times(ratio.callsPerSecond), times(ratio.cpu)])),
   ].join('\n')
@@ -62,8 +62,8 @@ function headerTable (outcomes: readonly Outcome[]): string {
   return [
     "**Headers.** One `Authorization` header from a cached token, one call after the other, against MSAL's own cached calls.",
     '',
-    table(['header', 'time', 'compared with', 'time', 'times as fast'], outcomes.map(({ mode, base, absolute, ratio }) =>
-      [mode, wall(absolute.mode), base, wall(absolute.base), times(ratio.callsPerSecond)])),
+    table(['header', 'time', 'CPU', 'compared with', 'time', 'CPU', 'times as fast'], outcomes.map(({ mode, base, absolute, ratio }) =>
+      [mode, wall(absolute.mode), micro(absolute.mode.cpuMicroseconds), base, wall(absolute.base), micro(absolute.base.cpuMicroseconds), times(ratio.callsPerSecond)])),
   ].join('\n')
 }
 
