@@ -80,7 +80,7 @@ const heaps: ReadonlyArray<Omit<HeapOptions, 'tokenService'>> = [
 ]
 
 const rounds = Number(flags.rounds ?? (quick ? 3 : 11))
-const milliseconds = Number(flags['round-time'] ?? (quick ? 200 : 1_000))
+const milliseconds = Number(flags['round-time'] ?? (quick ? 100 : 1_000))
 const execArgv = flags.profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${flags.profile}`]
 const concurrency = 32
 
@@ -111,7 +111,7 @@ try {
     // One call after the other needs less time to be sure of.
     ...only.includes('headers') && { headers: await compare(quick ? quickHeaders : headers, { ...common, run: { milliseconds: milliseconds / 4, concurrency: 1 } }) },
     ...only.includes('heap') && { heap: await measureHeap() },
-    ...only.includes('start') && { startUp: await measureStartUp(quick ? Math.min(rounds, 3) : 11) },
+    ...only.includes('start') && { startUp: await measureStartUp(quick ? Math.min(rounds, 2) : 11) },
   }
   writeFileSync(flags.output, JSON.stringify(report, undefined, 2))
   const markdown = benchMarkdown(report)
