@@ -1,6 +1,5 @@
 import type { Configuration } from './configuration/configuration.ts'
 import type { IdentityWebOptions, TokenCacheOptions } from './configuration/schema.ts'
-import { keyBytes } from './configuration/token-cache-options.ts'
 import type { DownstreamApi } from './downstream/downstream-api.ts'
 import { DownstreamClient, type DownstreamServices } from './downstream/downstream-client.ts'
 import type { RouteApi } from './downstream/route-apis.ts'
@@ -81,6 +80,5 @@ export class IdentityWeb {
 
 function sharedTokens ({ store, encryptionKeys, storeManagedIdentities }: TokenCacheOptions, surroundings: { clock: Clock, random: () => number, logger: Logger }): SharedTokens | undefined {
   if (store === undefined || encryptionKeys === undefined) return undefined
-  const keys = encryptionKeys.map(({ id, key }) => ({ id, key: keyBytes(key)! }))
-  return new SharedTokens({ ...surroundings, store, cipher: new TokenCipher(keys), sharesManagedIdentities: storeManagedIdentities })
+  return new SharedTokens({ ...surroundings, store, cipher: new TokenCipher(encryptionKeys), sharesManagedIdentities: storeManagedIdentities })
 }

@@ -76,7 +76,7 @@ export interface TokenCacheOptions {
   readonly maxEntries: number
   /** The second level, and the keys of what is in it. */
   readonly store?: TokenStore
-  readonly encryptionKeys?: readonly { readonly id: string, readonly key: Uint8Array | string }[]
+  readonly encryptionKeys?: readonly { readonly id: string, readonly key: Uint8Array }[]
   readonly storeManagedIdentities: boolean
 }
 

@@ -1,3 +1,4 @@
+import { ConfigurationError } from '../errors.ts'
 import type { TokenStore } from './token-store.ts'
 
 /** A client of node-redis, as far as it is used. */
@@ -5,6 +6,7 @@ export interface NodeRedisClient {
   get (key: string): Promise<unknown>
   set (key: string, value: string, options: { PX: number, NX?: true }): Promise<unknown>
   del (key: string): Promise<unknown>
+  pTTL (key: string): Promise<unknown>
 }
 
 /** A client of ioredis, as far as it is used. */
@@ -13,6 +15,7 @@ export interface IoredisClient {
   set (key: string, value: string, px: 'PX', ttl: number): Promise<unknown>
   set (key: string, value: string, px: 'PX', ttl: number, nx: 'NX'): Promise<unknown>
   del (key: string): Promise<unknown>
+  pttl (key: string): Promise<number>
 }
 
 /**
@@ -20,29 +23,31 @@ export interface IoredisClient {
  *
  * @param client of `redis` (node-redis) or `ioredis`, connected or about to be: pools, TLS, Sentinel and Cluster are its business,
  * and closing it is the caller's. Every command has one key, so that it works with a cluster.
- * @throws TypeError when `client` is neither
+ * @throws ConfigurationError when `client` is neither
  */
 export function redisTokenStore (client: NodeRedisClient | IoredisClient): TokenStore {
-  for (const method of ['get', 'set', 'del'] as const) {
-    if (typeof (client as Partial<NodeRedisClient> | undefined)?.[method] !== 'function') throw new TypeError('redisTokenStore: expected a client of redis (node-redis) or of ioredis')
-  }
-  return isIoredis(client) ? overIoredis(client) : overNodeRedis(client)
+  if (has(client, 'get', 'set', 'del', 'pttl') && isIoredis(client)) return overIoredis(client)
+  if (has(client, 'get', 'set', 'del', 'pTTL')) return overNodeRedis(client as NodeRedisClient)
+  throw new ConfigurationError(['redisTokenStore: expected a client of redis (node-redis) or of ioredis'])
+}
+
+function has (client: unknown, ...methods: string[]): boolean {
+  return methods.every(method => typeof (client as Record<string, unknown> | null | undefined)?.[method] === 'function')
 }
 
 /** ioredis lets its commands be defined by users; node-redis does not. */
 function isIoredis (client: object): client is IoredisClient {
-  return typeof (client as { defineCommand?: unknown }).defineCommand === 'function'
+  return has(client, 'defineCommand')
 }
 
 function overNodeRedis (client: NodeRedisClient): TokenStore {
   return {
-    async get (key) {
-      const value = await client.get(key)
-      return typeof value === 'string' ? value : undefined
-    },
+    // What is no text, as with a type mapping to buffers, is told as an entry that cannot be read.
+    get: key => client.get(key) as Promise<string | null>,
     set: (key, value, ttl) => client.set(key, value, { PX: ttl }),
     delete: key => client.del(key),
-    setIfAbsent: async (key, value, ttl) => await client.set(key, value, { PX: ttl, NX: true }) === 'OK',
+    setIfAbsent: async (key, value, ttl) => wasSet(await client.set(key, value, { PX: ttl, NX: true })),
+    ttl: async key => Number(await client.pTTL(key)),
   }
 }
 
@@ -51,6 +56,12 @@ function overIoredis (client: IoredisClient): TokenStore {
     get: key => client.get(key),
     set: (key, value, ttl) => client.set(key, value, 'PX', ttl),
     delete: key => client.del(key),
-    setIfAbsent: async (key, value, ttl) => await client.set(key, value, 'PX', ttl, 'NX') === 'OK',
+    setIfAbsent: async (key, value, ttl) => wasSet(await client.set(key, value, 'PX', ttl, 'NX')),
+    ttl: key => client.pttl(key),
   }
+}
+
+/** Redis answers nil when it did not. */
+function wasSet (reply: unknown): boolean {
+  return reply !== null
 }

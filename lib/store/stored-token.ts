@@ -5,21 +5,34 @@ export function toStoredText ({ accessToken, tokenType, expiresOn, refreshOn, te
   return JSON.stringify({ accessToken, tokenType, expiresOn, refreshOn, tenantId, scopes, correlationId })
 }
 
-/** The token that {@link toStoredText} has written; `undefined` for any other text. */
+/** The token that {@link toStoredText} has written; `undefined` for any other text, as another version may have left it. */
 export function fromStoredText (text: string): Token | undefined {
-  let stored: Partial<Record<string, unknown>> | null
-  try {
-    stored = JSON.parse(text) as typeof stored
-  } catch {
-    return undefined
-  }
-  const { accessToken, tokenType, expiresOn, refreshOn, tenantId, scopes, correlationId } = stored ?? {}
-  const isToken = isText(accessToken) && isText(tokenType) && typeof expiresOn === 'number' && (refreshOn === undefined || typeof refreshOn === 'number') &&
-    (tenantId === undefined || typeof tenantId === 'string') && Array.isArray(scopes) && scopes.every(isText) && isText(correlationId)
-  if (!isToken) return undefined
-  return new Token(accessToken, { tokenType, expiresOn, refreshOn: refreshOn as number | undefined, tenantId: tenantId as string | undefined, scopes, correlationId })
+  const { accessToken, tokenType, expiresOn, refreshOn, tenantId, scopes, correlationId } = parsed(text)
+  const isToken = isWord(accessToken) && isWord(tokenType) && isTime(expiresOn) && (refreshOn === undefined || isTime(refreshOn)) &&
+    (tenantId === undefined || isWord(tenantId)) && Array.isArray(scopes) && scopes.every(isWord) && isWord(correlationId)
+  return isToken ? new Token(accessToken, { tokenType, expiresOn, refreshOn, tenantId, scopes, correlationId }) : undefined
 }
 
-function isText (value: unknown): value is string {
-  return typeof value === 'string' && value !== ''
+/** The same token, as it is for a machine by whose clock it ends `earlier` milliseconds before that. */
+export function endingEarlier (token: Token, earlier: number): Token {
+  const { accessToken, tokenType, expiresOn, refreshOn, tenantId, scopes, correlationId } = token
+  return new Token(accessToken, { tokenType, expiresOn: expiresOn - earlier, refreshOn: refreshOn && refreshOn - earlier, tenantId, scopes, correlationId })
+}
+
+function parsed (text: string): Partial<Record<string, unknown>> {
+  try {
+    return Object(JSON.parse(text)) as Partial<Record<string, unknown>>
+  } catch {
+    return {}
+  }
+}
+
+/** Whether `value` can stand in a header. */
+function isWord (value: unknown): value is string {
+  return typeof value === 'string' && /^[\x21-\x7e]+$/.test(value)
+}
+
+/** JSON has numbers that are infinite: `1e999`. */
+function isTime (value: unknown): value is number {
+  return Number.isFinite(value)
 }

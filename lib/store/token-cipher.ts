@@ -1,8 +1,8 @@
 import { createCipheriv, createDecipheriv, randomBytes, createSecretKey, type KeyObject } from 'node:crypto'
 
-/** A key for tokens in a shared store. */
-export interface EncryptionKey {
-  /** Names the key, so that values can be read after keys have changed. */
+/** A key of {@link TokenCipher}. */
+export interface CipherKey {
+  /** Without dots. */
   readonly id: string
   /** 32 bytes. */
   readonly key: Uint8Array
@@ -20,7 +20,7 @@ export class TokenCipher {
   readonly #writingId: string
 
   /** @param keys at least one: the first encrypts; all decrypt */
-  constructor (keys: readonly EncryptionKey[]) {
+  constructor (keys: readonly CipherKey[]) {
     this.#keys = new Map(keys.map(({ id, key }) => [id, createSecretKey(key)]))
     this.#writingId = keys[0]!.id
   }
@@ -35,10 +35,12 @@ export class TokenCipher {
 
   /** The text that was encrypted under `name`; `undefined` for anything else. */
   decrypt (value: string, name: string): string | undefined {
-    const at = value.lastIndexOf('.')
-    const key = this.#keys.get(value.slice(0, at))
-    const sealed = Buffer.from(value.slice(at + 1), 'base64url')
-    if (key === undefined || sealed.length < IV_LENGTH + TAG_LENGTH) return undefined
+    const [id, encoded = '', ...rest] = value.split('.', 3)
+    const key = this.#keys.get(id!)
+    const sealed = Buffer.from(encoded, 'base64url')
+    // The decoder passes over what is no base64url, and over bits that no byte needs: then it is not the text that was written.
+    const isWhole = rest.length === 0 && sealed.length >= IV_LENGTH + TAG_LENGTH && sealed.toString('base64url') === encoded
+    if (key === undefined || !isWhole) return undefined
 
     const decipher = createDecipheriv('aes-256-gcm', key, sealed.subarray(0, IV_LENGTH), { authTagLength: TAG_LENGTH })
     decipher.setAAD(Buffer.from(name)).setAuthTag(sealed.subarray(-TAG_LENGTH))

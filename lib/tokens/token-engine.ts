@@ -38,7 +38,7 @@ export interface AcquireOptions {
   readonly signal?: AbortSignal | undefined
 }
 
-/** Milliseconds for which another process that acquires the same token is waited for. */
+/** Milliseconds for which another process that acquires the same token is waited for; a quarter of a short deadline. */
 const PATIENCE = 2_500
 /** Milliseconds after which a renewal that another process makes is looked for in the store. */
 const LOOK_AGAIN = 2_000
@@ -105,7 +105,7 @@ export class TokenEngine {
   async close (): Promise<void> {
     this.#isClosed = true
     await this.#flights.abortAll(closedError())
-    await this.#options.shared?.settled()
+    await this.#options.shared?.close()
     this.#entries.clear()
   }
 
@@ -155,12 +155,12 @@ export class TokenEngine {
    * @param due the entry that is to be renewed; none for a caller who waits
    */
   async #obtain (prepared: PreparedRequest, context: FlightContext, due?: TokenEntry): Promise<TokenEntry> {
-    const { shared } = this.#options
+    const { shared, tokenTimeout } = this.#options
     const number = ++this.#acquisitions
     const obtained = await shared?.obtain(prepared, {
       newerThan: due?.token,
       ask: () => this.#ask(prepared, context),
-      patience: due === undefined ? PATIENCE : 0,
+      patience: due === undefined ? Math.min(PATIENCE, tokenTimeout / 4) : 0,
       signal: context.signal,
     }) ?? { token: await this.#ask(prepared, context), source: 'identity-provider' as const }
     if (obtained !== 'theirs') return this.#keep(prepared, obtained.token, obtained.source, number)

@@ -1,0 +1,298 @@
+import t from 'tap'
+import { SharedTokens, type ObtainOptions } from '../../../lib/store/shared-tokens.ts'
+import type { TokenStore } from '../../../lib/store/token-store.ts'
+import type { Token } from '../../../lib/tokens/token.ts'
+import type { PreparedRequest } from '../../../lib/tokens/token-request.ts'
+import { FakeClock } from '../../fixtures/fake-clock.ts'
+import { MemoryStore, aToken, cipher, memoryLogger, settle } from '../../fixtures/token-store.ts'
+
+const HOUR = 3_600_000
+const PATIENCE = 2_500
+const asApp = { request: { flow: 'clientCredentials' }, key: 'key' } as PreparedRequest
+const asManaged = (managedIdentity: object) => ({ request: { flow: 'managedIdentity', managedIdentity }, key: 'key' }) as PreparedRequest
+
+/** Processes that share a store; time is the same for all. */
+function fleet (size: number, { sharesManagedIdentities = false, given }: { sharesManagedIdentities?: boolean, given?: (memory: MemoryStore) => TokenStore } = {}) {
+  const clock = new FakeClock()
+  const memory = new MemoryStore(clock)
+  const { logger, lines } = memoryLogger()
+  const processes = Array.from({ length: size }, () => new SharedTokens({ store: given?.(memory) ?? memory, cipher, sharesManagedIdentities, clock, random: () => 1, logger }))
+  let asked = 0
+  /** The identity provider, which takes its time. */
+  const ask = (delay = 0) => async () => {
+    asked++
+    if (delay > 0) await new Promise<void>(resolve => { clock.after(delay, resolve) })
+    return aToken(clock, `token-${asked}`)
+  }
+  const options = (more: Partial<ObtainOptions> = {}): ObtainOptions => ({ newerThan: undefined, ask: ask(), patience: PATIENCE, signal: new AbortController().signal, ...more })
+  return { clock, memory, lines, processes, ask, options, asked: () => asked }
+}
+
+/** Lets `ms` go by in small steps, so that what waits for timers can go on between them. */
+async function pass (clock: FakeClock, ms: number): Promise<void> {
+  for (let passed = 0; passed < ms; passed += 50) {
+    await settle()
+    clock.advance(50)
+  }
+  await settle()
+}
+
+const leaseless = (memory: MemoryStore): TokenStore => ({ get: key => memory.get(key), set: (...entry) => memory.set(...entry), delete: key => memory.delete(key) })
+
+t.test('what one process asked for, the next finds', async t => {
+  const { processes: [first, second], options, asked, memory } = fleet(2)
+
+  const one = await first!.obtain(asApp, options())
+  await settle()
+  const other = await second!.obtain(asApp, options())
+
+  t.match([one, other], [{ source: 'identity-provider', token: { accessToken: 'token-1' } }, { source: 'distributed-cache', token: { accessToken: 'token-1' } }])
+  t.equal(asked(), 1)
+  t.strictSame(memory.namesOf('lease'), [], 'the lease was released')
+})
+
+t.test('another key is another token', async t => {
+  const { processes: [first, second], options, asked } = fleet(2)
+
+  await first!.obtain(asApp, options())
+  await settle()
+  await second!.obtain({ ...asApp, key: 'another' }, options())
+
+  t.equal(asked(), 2)
+})
+
+t.test('processes that start together ask once', async t => {
+  const { processes, options, asked, ask, clock } = fleet(8)
+  const outcomes = Promise.all(processes.map(process => process.obtain(asApp, options({ ask: ask(400) }))))
+
+  await pass(clock, 1000)
+
+  const found = (await outcomes) as { source: string, token: Token }[]
+  t.equal(asked(), 1)
+  t.strictSame([...new Set(found.map(({ token }) => token.accessToken))], ['token-1'])
+  t.strictSame(found.map(({ source }) => source).sort(), [...Array<string>(7).fill('distributed-cache'), 'identity-provider'])
+  t.equal(clock.timers, 0)
+})
+
+t.test('with a store that knows no leases, each asks', async t => {
+  const { processes, options, asked, ask, clock } = fleet(3, { given: leaseless })
+  const outcomes = Promise.all(processes.map(process => process.obtain(asApp, options({ ask: ask(400) }))))
+
+  await pass(clock, 1000)
+
+  await outcomes
+  t.equal(asked(), 3)
+})
+
+t.test('a process that dies while it asks holds the others up for the time of its lease only, and one of them goes on', async t => {
+  const { processes: [dead, ...others], options, asked, ask, clock } = fleet(4)
+  dead!.obtain(asApp, options({ ask: () => new Promise(() => {}) }))
+  await settle()
+  const outcomes = Promise.all(others.map(process => process.obtain(asApp, options({ ask: ask(100) }))))
+
+  await pass(clock, 1900)
+  t.equal(asked(), 0)
+  await pass(clock, 600)
+
+  await outcomes
+  t.equal(asked(), 1)
+})
+
+t.test('who has waited long enough asks without the lease', async t => {
+  const { processes: [first], options, asked, memory, clock } = fleet(1)
+  memory.setIfAbsent = async () => false
+  const outcome = first!.obtain(asApp, options())
+
+  await pass(clock, 2400)
+  t.equal(asked(), 0)
+  await pass(clock, 200)
+
+  t.match(await outcome, { source: 'identity-provider' })
+  t.equal(memory.operations.includes('delete lease'), false)
+})
+
+t.test('a token that another process brought between the look and the lease is taken', async t => {
+  const { processes: [first], options, asked, memory, clock } = fleet(1)
+  const elsewhere = fleet(1)
+  await elsewhere.processes[0]!.obtain(asApp, elsewhere.options())
+  await settle()
+  memory.before = operation => {
+    if (operation === 'setIfAbsent lease') for (const [name, entry] of elsewhere.memory.values) memory.values.set(name, entry)
+  }
+
+  t.match(await first!.obtain(asApp, options()), { source: 'distributed-cache' })
+  await settle()
+
+  t.equal(asked(), 0)
+  t.strictSame([memory.namesOf('lease'), clock.timers], [[], 0])
+})
+
+t.test('what the identity provider refuses is thrown, and the lease released', async t => {
+  const { processes: [first], options, memory } = fleet(1)
+
+  await t.rejects(first!.obtain(asApp, options({ ask: () => Promise.reject(new Error('refused')) })), { message: 'refused' })
+  await settle()
+
+  t.strictSame([memory.namesOf('lease'), memory.namesOf('token')], [[], []])
+})
+
+t.test('a token is given before it is in the store', async t => {
+  const { processes: [first], options, memory, clock } = fleet(1)
+  memory.before = operation => operation === 'set token' ? new Promise(() => {}) : undefined
+
+  t.match(await first!.obtain(asApp, options()), { source: 'identity-provider' })
+  clock.advance(250)
+})
+
+for (const [how, before] of Object.entries<(operation: string) => unknown>({
+  down: () => { throw new Error('down') },
+  'down for writing': operation => { if (/^set/.test(operation)) throw new Error('READONLY') },
+  frozen: () => new Promise(() => {}),
+})) {
+  t.test(`where the store is ${how}, each process asks for itself, and is hardly held up`, async t => {
+    const { processes, options, asked, memory, lines, clock } = fleet(3, {})
+    memory.before = before
+    const outcomes = Promise.all(processes.map(process => process.obtain(asApp, options())))
+
+    await pass(clock, 250)
+
+    t.match(await outcomes, processes.map(() => ({ source: 'identity-provider' })))
+    t.equal(asked(), 3)
+    await pass(clock, 250)
+    t.equal(lines.length, 3, 'each tells it once')
+    t.equal(clock.timers, 0)
+  })
+}
+
+t.test('a renewal takes a token that another process has renewed', async t => {
+  const { processes: [first, second], options, asked, clock } = fleet(2)
+  const due = aToken(clock, 'due', { expiresOn: clock.now() + HOUR / 4 })
+  await first!.obtain(asApp, options())
+  await settle()
+
+  t.match(await second!.obtain(asApp, options({ newerThan: due, patience: 0 })), { source: 'distributed-cache', token: { accessToken: 'token-1' } })
+  t.equal(asked(), 1)
+})
+
+t.test('a renewal does not take the token that it is to renew, nor one that will soon be due itself', async t => {
+  for (const ahead of [0, 60_000]) {
+    const { processes: [first, second], options, asked, clock } = fleet(2)
+    const { token } = await first!.obtain(asApp, options()) as { token: Token }
+    await settle()
+    clock.advance(HOUR * 3 / 4)
+
+    t.match(await second!.obtain(asApp, options({ newerThan: aToken(clock, 'due', { expiresOn: token.expiresOn - ahead }), patience: 0 })), { source: 'identity-provider' })
+    t.equal(asked(), 2)
+  }
+})
+
+t.test('where another process is renewing, a renewal does not wait', async t => {
+  const { processes: [first, second], options, asked, ask, clock } = fleet(2)
+  const renewal = options({ newerThan: aToken(clock, 'due', { expiresOn: clock.now() + 60_000 }), patience: 0, ask: ask(400) })
+  const renewed = first!.obtain(asApp, renewal)
+  await settle()
+
+  t.equal(await second!.obtain(asApp, renewal), 'theirs')
+
+  await pass(clock, 400)
+  await renewed
+  t.match(await second!.obtain(asApp, renewal), { source: 'distributed-cache' })
+  t.equal(asked(), 1)
+})
+
+t.test('a token that was asked for out of turn replaces the one in the store', async t => {
+  const { processes: [first, second], options, clock } = fleet(2)
+  await first!.obtain(asApp, options())
+  await settle()
+
+  first!.keep(asApp, aToken(clock, 'forced'))
+  await settle()
+
+  t.match(await second!.obtain(asApp, options()), { token: { accessToken: 'forced' } })
+})
+
+t.test('tokens of managed identities stay in the process, unless asked otherwise; those of the system-assigned one always', async t => {
+  for (const [sharesManagedIdentities, managedIdentity, isShared] of [
+    [false, {}, false],
+    [false, { userAssignedClientId: 'a' }, false],
+    [true, {}, false],
+    [true, { userAssignedClientId: undefined }, false],
+    [true, { userAssignedClientId: 'a' }, true],
+    [true, { userAssignedObjectId: 'a' }, true],
+    [true, { userAssignedResourceId: 'a' }, true],
+  ] as const) {
+    const { processes: [first], options, memory, clock } = fleet(1, { sharesManagedIdentities })
+
+    const outcome = await first!.obtain(asManaged(managedIdentity), options())
+    first!.keep(asManaged(managedIdentity), aToken(clock))
+    await settle()
+
+    t.strictSame([outcome !== undefined, memory.operations.length > 0], [isShared, isShared], JSON.stringify(managedIdentity))
+  }
+})
+
+t.test('who is given up stops: while the store is read, while another process asks, and before the identity provider is asked', async t => {
+  for (const at of ['get token', 'setIfAbsent lease', 'pause']) {
+    const { processes: [first], options, asked, memory, clock } = fleet(1)
+    const controller = new AbortController()
+    memory.before = operation => { if (operation === at) controller.abort(new Error('given up')) }
+    if (at === 'pause') memory.setIfAbsent = async () => false
+    const outcome = t.rejects(first!.obtain(asApp, options({ signal: controller.signal })), { message: 'given up' }, at)
+    await settle()
+    if (at === 'pause') controller.abort(new Error('given up'))
+
+    await outcome
+    await settle()
+    t.equal(asked(), 0)
+    t.strictSame([memory.namesOf('lease'), clock.timers], [[], 0])
+  }
+})
+
+t.test('close waits for what is on its way to the store', async t => {
+  const { processes: [first], options, memory, lines, clock } = fleet(1)
+  const ends: (() => void)[] = []
+  memory.before = operation => operation === 'set token' || operation === 'delete lease' ? new Promise<void>(resolve => ends.push(resolve)) : undefined
+  await first!.obtain(asApp, options())
+  await settle()
+
+  let isClosed = false
+  const closed = first!.close().then(() => { isClosed = true })
+  await settle()
+  t.equal(isClosed, false)
+  ends.shift()!()
+  await settle()
+  t.equal(isClosed, false, 'the lease is to be released')
+  ends.shift()!()
+
+  await closed
+  t.equal(memory.namesOf('token').length, 1)
+  t.strictSame([memory.namesOf('lease'), lines, clock.timers], [[], [], 0])
+})
+
+t.test('close with nothing under way is done at once, and may be called again', async t => {
+  const { processes: [first], clock } = fleet(1)
+  await first!.close()
+  await first!.close()
+  t.equal(clock.timers, 0)
+})
+
+t.test('close waits no longer than an operation may take, and from then on the store is left alone', async t => {
+  const { processes: [first], options, memory, lines, clock, asked } = fleet(1)
+  const controller = new AbortController()
+  let answer: (token: Token) => void
+  const outcome = first!.obtain(asApp, options({ signal: controller.signal, ask: () => new Promise(resolve => { answer = resolve }) }))
+  await settle()
+
+  controller.abort(new Error('closing'))
+  const closed = first!.close()
+  await pass(clock, 250)
+  await closed
+  const before = memory.operations.length
+  answer!(aToken(clock))
+
+  await outcome
+  first!.keep(asApp, aToken(clock))
+  await settle()
+  t.equal(memory.operations.length, before)
+  t.strictSame([lines, asked(), clock.timers], [[], 0, 0])
+})
