@@ -2,9 +2,12 @@
 import type { AccessToken, TokenCredential as AzureTokenCredential } from '@azure/core-auth'
 import { bearerTokenAuthenticationPolicy } from '@azure/core-rest-pipeline'
 import { AuthenticationHandlerOptions, Client, type AuthenticationProvider } from '@microsoft/microsoft-graph-client'
+import type { FastifyRedis } from '@fastify/redis'
 import fastify from 'fastify'
+import { Cluster, Redis } from 'ioredis'
+import { createClient, createClientPool, createCluster, createSentinel } from 'redis'
 import { TokenAcquirerFactory, type TokenAcquirerFactoryOptions } from '../lib/core.ts'
-import identityWeb, { graphAuthenticationProvider, tokenCredential, ConfigurationError, TokenAcquisitionError, type AuthorizationHeaderProvider, type DownstreamApi, type FastifyIdentityWebOptions, type GraphRequestAuthenticationOptions, type IdentityWebErrorCode, type TokenAcquirer } from '../plugins/index.ts'
+import identityWeb, { graphAuthenticationProvider, redisTokenStore, tokenCredential, ConfigurationError, TokenAcquisitionError, type AuthorizationHeaderProvider, type DownstreamApi, type EncryptionKey, type FastifyIdentityWebOptions, type GraphRequestAuthenticationOptions, type IdentityWebErrorCode, type TokenAcquirer, type TokenStore } from '../plugins/index.ts'
 
 declare const provider: AuthorizationHeaderProvider
 
@@ -40,6 +43,20 @@ export const nowhere: FastifyIdentityWebOptions = { downstreamApis: { todo: { sc
 export const unknownKind: FastifyIdentityWebOptions = { azureAd: { clientCredentials: [{ sourceType: 'ClientSecret', clientSecret: 7 }] } }
 // @ts-expect-error -- a proof of possession is not supported
 export const unsupported: FastifyIdentityWebOptions = { downstreamApis: { todo: { baseUrl: 'https://a.example/', acquireTokenOptions: { popPublicKey: 'x' } } } }
+
+// Stores: from every kind of client, and of one's own.
+declare const fastifyRedis: FastifyRedis
+export const stores: TokenStore[] = [
+  ...[createClient(), createClientPool(), createCluster({ rootNodes: [] }), createSentinel({ name: 'a', sentinelRootNodes: [] })].map(client => redisTokenStore(client)),
+  ...[new Redis(), new Cluster([]), fastifyRedis].map(client => redisTokenStore(client)),
+  new class { async get () { return null } async set () {} async delete () {} }(),
+]
+export const keys: EncryptionKey[] = [{ id: 'a', key: new Uint8Array(32) }, { id: 'b', key: 'base64' }]
+app.register(identityWeb, { tokenCache: { store: stores[0]!, encryptionKeys: keys, storeManagedIdentities: true } })
+// @ts-expect-error -- not a client
+redisTokenStore({ get: async () => '' })
+// @ts-expect-error -- a store is made of a client
+app.register(identityWeb, { tokenCache: { store: createClient(), encryptionKeys: keys } })
 
 // What is decorated.
 export const decorated: [DownstreamApi, AuthorizationHeaderProvider, TokenAcquirer] = [app.downstreamApi, app.authorizationHeaderProvider, app.tokenAcquirer]
