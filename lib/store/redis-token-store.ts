@@ -6,7 +6,7 @@ export interface NodeRedisClient {
   get (key: string): Promise<unknown>
   set (key: string, value: string, options: { PX: number, NX?: true }): Promise<unknown>
   del (key: string): Promise<unknown>
-  pTTL (key: string): Promise<unknown>
+  pTTL? (key: string): Promise<unknown>
 }
 
 /** A client of ioredis, as far as it is used. */
@@ -15,7 +15,7 @@ export interface IoredisClient {
   set (key: string, value: string, px: 'PX', ttl: number): Promise<unknown>
   set (key: string, value: string, px: 'PX', ttl: number, nx: 'NX'): Promise<unknown>
   del (key: string): Promise<unknown>
-  pttl (key: string): Promise<number>
+  pttl? (key: string): Promise<number>
 }
 
 /**
@@ -26,9 +26,8 @@ export interface IoredisClient {
  * @throws ConfigurationError when `client` is neither
  */
 export function redisTokenStore (client: NodeRedisClient | IoredisClient): TokenStore {
-  if (has(client, 'get', 'set', 'del', 'pttl') && isIoredis(client)) return overIoredis(client)
-  if (has(client, 'get', 'set', 'del', 'pTTL')) return overNodeRedis(client as NodeRedisClient)
-  throw new ConfigurationError(['redisTokenStore: expected a client of redis (node-redis) or of ioredis'])
+  if (!has(client, 'get', 'set', 'del')) throw new ConfigurationError(['redisTokenStore: expected a client of redis (node-redis) or of ioredis'])
+  return isIoredis(client) ? overIoredis(client) : overNodeRedis(client)
 }
 
 function has (client: unknown, ...methods: string[]): boolean {
@@ -47,7 +46,7 @@ function overNodeRedis (client: NodeRedisClient): TokenStore {
     set: (key, value, ttl) => client.set(key, value, { PX: ttl }),
     delete: key => client.del(key),
     setIfAbsent: async (key, value, ttl) => wasSet(await client.set(key, value, { PX: ttl, NX: true })),
-    ttl: async key => Number(await client.pTTL(key)),
+    ...client.pTTL !== undefined && { ttl: async (key: string) => Number(await client.pTTL!(key)) },
   }
 }
 
@@ -57,7 +56,7 @@ function overIoredis (client: IoredisClient): TokenStore {
     set: (key, value, ttl) => client.set(key, value, 'PX', ttl),
     delete: key => client.del(key),
     setIfAbsent: async (key, value, ttl) => wasSet(await client.set(key, value, 'PX', ttl, 'NX')),
-    ttl: key => client.pttl(key),
+    ...client.pttl !== undefined && { ttl: (key: string) => client.pttl!(key) },
   }
 }
 

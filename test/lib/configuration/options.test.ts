@@ -16,7 +16,7 @@ function faultsOf (options: unknown): readonly string[] {
 }
 
 t.test('options that are not given have their defaults', async t => {
-  const defaults = { tokenCache: { maxEntries: 10_000 }, tokenTimeout: 10_000, dispatcher: undefined, identityDispatcher: undefined }
+  const defaults = { tokenCache: { maxEntries: 10_000, storeManagedIdentities: false }, tokenTimeout: 10_000, prewarm: false, prewarmFailure: 'fail' }
 
   for (const options of [undefined, null, {}, { tokenCache: {}, azureAd: undefined }, { prefix: '/x', logLevel: 'warn', logSerializers: {} }]) t.strictSame(parseOptions(options), defaults)
 })

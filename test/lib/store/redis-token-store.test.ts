@@ -46,9 +46,14 @@ t.test('the life of a value is a number, also where the client gives text', asyn
   t.equal(await redisTokenStore(aClient(5, 'pttl').client).ttl!('key'), 5)
 })
 
+t.test('a client that cannot tell the life of a value will do', async t => {
+  const command = async () => null
+  for (const defineCommand of [undefined, command]) t.equal(redisTokenStore({ get: command, set: command, del: command, ...defineCommand && { defineCommand } }).ttl, undefined)
+})
+
 t.test('anything but a client is refused, without a value of it in the message', async t => {
-  const { get, set, del, pTTL } = aClient('', 'pTTL').client as Record<string, () => void>
-  for (const client of [undefined, null, 7, 'redis://user:sEcReT@cache.example', {}, { get, set, del }, { get, set, pTTL }, new Map(), { url: 'sEcReT' }]) {
+  const { get, set, pTTL } = aClient('', 'pTTL').client as Record<string, () => void>
+  for (const client of [undefined, null, 7, 'redis://user:sEcReT@cache.example', {}, { get, set }, { get, set, pTTL }, new Map(), { url: 'sEcReT' }]) {
     t.throws(() => redisTokenStore(client as never), { code: 'FST_IDW_CONFIG_INVALID', message: 'The configuration has a fault:\n- redisTokenStore: expected a client of redis (node-redis) or of ioredis' })
   }
 })
