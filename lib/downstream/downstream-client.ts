@@ -147,7 +147,8 @@ export class DownstreamClient implements DownstreamApi {
     } else {
       await api.onBeforeAuthHeaderCreation?.(request)
       const { acquirer } = this.#services
-      const { token } = await acquirer.acquire(acquirer.prepare(identity, api.scopes, api.acquireTokenOptions, api.name), { forceRefresh: api.acquireTokenOptions.forceRefresh, signal, logger })
+      const { forceRefresh, signal: ofToken } = api.acquireTokenOptions
+      const { token } = await acquirer.acquire(acquirer.prepare(identity, api.scopes, api.acquireTokenOptions, api.name), { forceRefresh, signal: ofToken === undefined ? signal : AbortSignal.any([signal, ofToken]), logger })
       secrets.push(token.accessToken)
       request.headers.set('authorization', token.authorizationHeader)
       await api.onAfterAuthHeaderCreation?.(request)
