@@ -31,7 +31,7 @@ export function toAcquisitionError (error: unknown, evidence: WireEvidence, { pr
     traceId: text(body?.['trace_id']),
     errorCodes: errorCodes(body),
     retryAfter: retryAfterSeconds(evidence.retryAfter, Date.now()),
-    status,
+    status: failure === undefined ? status : undefined,
   }
   if (failure !== undefined) {
     return new TokenAcquisitionError(`No token: ${who} could not be reached, or broke off: ${reasonOf(failure)}. Check the network, then try again`, { ...said, retryable: true }, { cause: failure })

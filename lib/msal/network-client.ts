@@ -111,6 +111,8 @@ function tokenOrError (status: number, text: string): Record<string, unknown> {
   if (body['error'] !== undefined) return body
   if (!isSuccess(status)) return { error_description: body['message'] ?? `HTTP ${status}`, ...body, error: `http_${status}` }
   if (typeof body['access_token'] !== 'string' || !/^[\x20-\x7e]+$/.test(body['access_token'])) return { error: 'no_access_token', error_description: `HTTP ${status} without an access token` }
+  // Some endpoints leave the type out, or write it in lower case.
+  if (!/^bearer$/i.test(String(body['token_type'] ?? 'Bearer'))) return { error: 'no_bearer_token', error_description: `HTTP ${status} with a token of another type than Bearer` }
   return withExpiry({ ...body, token_type: 'Bearer' }) ?? { error: 'no_valid_token', error_description: `HTTP ${status} with a token that has ended by the clock of this machine, or does not say when it ends` }
 }
 

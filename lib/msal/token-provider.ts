@@ -27,7 +27,7 @@ export class TokenProvider {
    * @throws TokenAcquisitionError when there is none
    */
   readonly ask = (request: TokenRequest, signal: AbortSignal): Promise<Token> => {
-    const { now } = this.#clock
+    const now = () => this.#clock.now()
     switch (request.flow) {
       case 'clientCredentials': return acquireWithClientCredential(request, { signal, now, dispatcher: this.#entraId })
       case 'onBehalfOf': return acquireOnBehalfOf(request, { signal, now, dispatcher: this.#entraId })

@@ -67,8 +67,8 @@ export class Circuit {
   }
 
   #note ({ key, isOfUser }: Subject, error: TokenAcquisitionError): void {
-    // A refusal is an answer: the provider works.
-    if (!error.retryable) this.#failures = []
+    // A refusal is an answer: the provider works. Without a status, nobody was asked.
+    if (!error.retryable && error.status !== undefined) this.#failures = []
     if (!error.retryable || error.status === 429) return
     this.#lastError = error
     this.#heldUntil = this.#clock.elapsed() + Math.min(error.retryAfter ?? 0, LONGEST_HOLD) * 1000

@@ -18,6 +18,14 @@ export const systemClock: Clock = {
   },
 }
 
+/** The outcome of `work`, or a rejection with `reason` when it takes longer than `limit` milliseconds; the work itself goes on. */
+export function inTime<T> (clock: Clock, limit: number, work: Promise<T>, reason: unknown): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const cancel = clock.after(limit, () => reject(reason))
+    work.then(resolve, reject).finally(cancel)
+  })
+}
+
 /** Resolves in `delay` milliseconds, or rejects with the signal's reason when it is aborted before. */
 export function pause (clock: Clock, delay: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {

@@ -7,14 +7,15 @@ export interface FlightContext {
   readonly signal: AbortSignal
   /** On {@link Clock.elapsed}. */
   readonly deadline: number
+  /** How many callers wait for it beside the one who started it. */
+  readonly joins: () => number
 }
 
 /** One piece of work that several callers wait for. */
 interface Flight<T> {
   readonly outcome: Promise<T>
   readonly controller: AbortController
-  /** How many callers came while it was under way. */
-  joins: number
+  readonly join: () => void
 }
 
 /**
@@ -40,20 +41,16 @@ export class SingleFlight<T> {
   run (key: string, work: (context: FlightContext) => Promise<T>, timeoutReason: () => unknown): Promise<T> {
     const running = this.#flights.get(key)
     if (running !== undefined) {
-      running.joins++
+      running.join()
       return running.outcome
     }
     const controller = new AbortController()
-    const outcome = this.#withinDeadline(controller, work, timeoutReason).finally(() => this.#flights.delete(key))
+    let joins = 0
+    const outcome = this.#withinDeadline(controller, signal => work({ signal, deadline: this.#clock.elapsed() + this.#timeout, joins: () => joins }), timeoutReason).finally(() => this.#flights.delete(key))
     // Every caller may have gone by the time it fails; those who are left have their own handlers.
     outcome.catch(() => {})
-    this.#flights.set(key, { outcome, controller, joins: 0 })
+    this.#flights.set(key, { outcome, controller, join: () => { joins++ } })
     return outcome
-  }
-
-  /** How many callers wait for the work under `key` beside the one who started it. */
-  joinsOf (key: string): number {
-    return this.#flights.get(key)?.joins ?? 0
   }
 
   /** Ends all work that is under way, and resolves when all of it has ended. */
@@ -63,11 +60,11 @@ export class SingleFlight<T> {
     await Promise.allSettled(flights.map(({ outcome }) => outcome))
   }
 
-  async #withinDeadline (controller: AbortController, work: (context: FlightContext) => Promise<T>, timeoutReason: () => unknown): Promise<T> {
+  async #withinDeadline (controller: AbortController, work: (signal: AbortSignal) => Promise<T>, timeoutReason: () => unknown): Promise<T> {
     const { signal } = controller
     const cancel = this.#clock.after(this.#timeout, () => controller.abort(timeoutReason()))
     try {
-      return await untilAborted(work({ signal, deadline: this.#clock.elapsed() + this.#timeout }), signal)
+      return await untilAborted(work(signal), signal)
     } finally {
       cancel()
     }

@@ -6,7 +6,7 @@ import type { TokenSource } from './token.ts'
 /** What is known of one token; never the token itself, and nothing of the user. */
 export interface TokenDiagnostics extends TokenDescription {
   readonly identity: Identity
-  /** `acquiring`, while the first is waited for; `fresh`; `due` for renewal; `renewing`; `expired`; or `failed`, where there has been none. */
+  /** `acquiring`, where there is none and it is waited for; `fresh`; `due` for renewal; `renewing`; `expired`; or `failed`, where there is none. */
   readonly state: 'acquiring' | 'fresh' | 'due' | 'renewing' | 'expired' | 'failed'
   readonly expiresOn: Date | undefined
   readonly nextRenewalOn: Date | undefined
@@ -19,18 +19,18 @@ export interface TokenDiagnostics extends TokenDescription {
   readonly source: TokenSource | undefined
 }
 
-/** A request that has failed, and has had no token since. */
-export interface FailedRequest {
+/** A request for which there is no token: it is under way, or has failed. */
+export interface MissingToken {
   readonly description: TokenDescription
   readonly lastError: unknown
 }
 
 const identities: Readonly<Record<Flow, Identity>> = { clientCredentials: 'client-credential', onBehalfOf: 'user', managedIdentity: 'managed-identity' }
 
-export function diagnosticsOf (known: TokenEntry | FailedRequest, isUnderWay: boolean): TokenDiagnostics {
+export function diagnosticsOf (known: TokenEntry | MissingToken, isUnderWay: boolean): TokenDiagnostics {
   const { description, lastError } = known
   const common = { ...description, identity: identities[description.flow], lastError: summaryOf(lastError) }
-  if (!('token' in known)) return Object.freeze({ ...common, state: isUnderWay ? 'acquiring' : 'failed', expiresOn: undefined, nextRenewalOn: undefined, hits: 0, joins: 0, source: undefined })
+  if (!('token' in known)) return Object.freeze({ ...common, state: isUnderWay || lastError === undefined ? 'acquiring' : 'failed', expiresOn: undefined, nextRenewalOn: undefined, hits: 0, joins: 0, source: undefined })
 
   const { age, token, renewOn, hits, joins, source } = known
   return Object.freeze({

@@ -4,10 +4,10 @@ import type { Logger } from '../logger.ts'
 import type { SharedTokens } from '../store/shared-tokens.ts'
 import { untilAborted } from '../until-aborted.ts'
 import { Circuit } from './circuit.ts'
-import type { Clock } from './clock.ts'
+import { inTime, type Clock } from './clock.ts'
 import { retrying } from './retry-rules.ts'
 import { SingleFlight, type FlightContext } from './single-flight.ts'
-import { diagnosticsOf, type FailedRequest, type TokenDiagnostics } from './token-diagnostics.ts'
+import { diagnosticsOf, type MissingToken, type TokenDiagnostics } from './token-diagnostics.ts'
 import { TokenEntry } from './token-entry.ts'
 import { tell } from './token-events.ts'
 import { tokenKey, type PreparedRequest, type TokenRequest } from './token-request.ts'
@@ -30,6 +30,12 @@ export interface TokenEngineOptions {
   readonly logger: Logger
 }
 
+/** A token, and where it came from. */
+interface GivenToken {
+  readonly token: Token
+  readonly source: TokenSource
+}
+
 /** How a call wants its token. */
 export interface AcquireOptions {
   /** Goes past the token at hand, and replaces it. */
@@ -42,7 +48,7 @@ export interface AcquireOptions {
 const PATIENCE = 2_500
 /** Milliseconds after which a renewal that another process makes is looked for in the store. */
 const LOOK_AGAIN = 2_000
-/** How many identity providers, and how many failed requests, are remembered. */
+/** How many identity providers, and how many requests without a token, are remembered. */
 const MAX_REMEMBERED = 1_000
 
 /**
@@ -56,7 +62,7 @@ export class TokenEngine {
   readonly #entries: LRUCache<string, TokenEntry>
   readonly #flights: SingleFlight<TokenEntry>
   readonly #circuits = new LRUCache<string, Circuit>({ max: MAX_REMEMBERED })
-  readonly #failed = new LRUCache<string, FailedRequest>({ max: MAX_REMEMBERED })
+  readonly #missing = new LRUCache<string, MissingToken>({ max: MAX_REMEMBERED })
   /** How many acquisitions have begun. */
   #acquisitions = 0
   #isClosed = false
@@ -74,31 +80,28 @@ export class TokenEngine {
     const { age } = entry
     if (age === 'expired') return undefined
     if (age === 'due') this.#renew(prepared, entry)
-    entry.hits++
-    tell('hit', entry.description)
-    return entry.token
+    return give(entry)
   }
 
   /**
    * @throws TokenAcquisitionError when the identity provider gives none
    * @throws the signal's own reason when the caller gives up
    */
-  async acquire (prepared: PreparedRequest, { forceRefresh = false, signal }: AcquireOptions = {}): Promise<{ token: Token, source: TokenSource }> {
+  async acquire (prepared: PreparedRequest, { forceRefresh = false, signal }: AcquireOptions = {}): Promise<GivenToken> {
     signal?.throwIfAborted()
     const isNew = forceRefresh || prepared.request.claims !== undefined
     const atHand = isNew ? undefined : this.atHand(prepared)
     if (atHand !== undefined) return { token: atHand, source: 'cache' }
     if (this.#isClosed) throw closedError()
 
-    const { token, source } = await untilAborted(isNew ? this.#acquireNew(prepared) : this.#acquireMissing(prepared), signal)
-    return { token, source }
+    return untilAborted(isNew ? this.#acquireNew(prepared) : this.#acquireMissing(prepared), signal)
   }
 
-  /** What is known of every token at hand, and of the requests that have failed since there was one. */
+  /** What is known of every token at hand, and of the requests for which there is none. */
   diagnostics (): readonly TokenDiagnostics[] {
     const entries = [...this.#entries.entries()].map(([key, entry]) => diagnosticsOf(entry, this.#flights.has(key)))
-    const failed = [...this.#failed.entries()].filter(([key]) => !this.#entries.has(key)).map(([key, failed]) => diagnosticsOf(failed, this.#flights.has(key)))
-    return Object.freeze([...entries, ...failed])
+    const missing = [...this.#missing.entries()].filter(([key]) => !this.#entries.has(key)).map(([key, missing]) => diagnosticsOf(missing, this.#flights.has(key)))
+    return Object.freeze([...entries, ...missing])
   }
 
   /** Ends what is under way, and forgets all tokens. */
@@ -109,40 +112,53 @@ export class TokenEngine {
     this.#entries.clear()
   }
 
-  /** For a caller who has none. */
-  async #acquireMissing (prepared: PreparedRequest): Promise<TokenEntry> {
-    const join = () => this.#fly(prepared.key, prepared, context => this.#obtain(prepared, context))
+  /** For a caller who has none. In the last seconds of a token, that is given where no new one comes in time. */
+  async #acquireMissing (prepared: PreparedRequest): Promise<GivenToken> {
+    const left = this.#entries.peek(prepared.key)?.left ?? 0
+    const tooLate = deadlineError(prepared, left / 2)
+    const acquired = this.#join(prepared)
     try {
-      const entry = await join()
-      // A renewal that was joined may have left the work to another process, and the token at hand has ended.
-      return entry.age === 'expired' ? await join() : entry
+      const { token, source } = left > 0 ? await inTime(this.#options.clock, left / 2, acquired, tooLate) : await acquired
+      return { token, source }
     } catch (error) {
       const last = this.#entries.peek(prepared.key)
-      if (last?.isValid) return last
-      throw error
+      if (last === undefined || last.left <= 0) throw error
+      if (error !== tooLate && last.age === 'expired') this.#renewalFailed(last, error)
+      return { token: give(last), source: 'cache' }
     }
   }
 
+  /** What comes of the acquisition or renewal that is under way, or else of a new acquisition. */
+  async #join (prepared: PreparedRequest): Promise<TokenEntry> {
+    const join = () => this.#fly(prepared.key, prepared, context => this.#obtain(prepared, context))
+    const entry = await join()
+    // A renewal that was joined may have left the work to another process, and the token at hand has ended.
+    return entry.age === 'expired' ? join() : entry
+  }
+
   /** For a caller who wants another one than is at hand: neither what was asked for before nor what is in the store will do. */
-  #acquireNew (prepared: PreparedRequest): Promise<TokenEntry> {
-    return this.#fly(`new ${tokenKey(prepared.request)}`, prepared, async context => {
+  async #acquireNew (prepared: PreparedRequest): Promise<GivenToken> {
+    const { token, source } = await this.#fly(`new ${tokenKey(prepared.request)}`, prepared, async context => {
       const number = ++this.#acquisitions
       const token = await this.#ask(prepared, context)
       this.#options.shared?.keep(prepared, token)
-      return this.#keep(prepared, token, 'identity-provider', number)
+      return this.#keep(prepared, { token, source: 'identity-provider' }, number, context)
     })
+    return { token, source }
   }
 
   /** Renews a token that is due; what goes wrong is noted, and tried again later. */
   #renew (prepared: PreparedRequest, entry: TokenEntry): void {
     if (this.#isClosed || this.#flights.has(prepared.key)) return
     tell('renewal', prepared.description)
-    this.#fly(prepared.key, prepared, context => this.#obtain(prepared, context, entry)).catch((error: unknown) => {
-      if (this.#isClosed) return
-      entry.renewalFailed(error, error instanceof TokenAcquisitionError ? error.retryAfter : undefined)
-      const { flow, scopes } = prepared.description
-      this.#options.logger.warn({ err: error, flow, scopes, expiresOn: new Date(entry.token.expiresOn), nextRenewalOn: new Date(entry.renewOn) }, 'token renewal failed: the token at hand is used until it ends')
-    })
+    this.#fly(prepared.key, prepared, context => this.#obtain(prepared, context, entry)).catch((error: unknown) => this.#renewalFailed(entry, error))
+  }
+
+  #renewalFailed (entry: TokenEntry, error: unknown): void {
+    const isNews = entry.renewalFailed(error, error instanceof TokenAcquisitionError ? error.retryAfter : undefined)
+    if (this.#isClosed || !isNews) return
+    const { flow, scopes, api } = entry.description
+    this.#options.logger.warn({ err: error, flow, scopes, api, expiresOn: new Date(entry.token.expiresOn), nextRenewalOn: new Date(entry.renewOn) }, 'token renewal failed: the token at hand is used until it ends')
   }
 
   #fly (key: string, prepared: PreparedRequest, work: (context: FlightContext) => Promise<TokenEntry>): Promise<TokenEntry> {
@@ -163,7 +179,7 @@ export class TokenEngine {
       patience: due === undefined ? Math.min(PATIENCE, tokenTimeout / 4) : 0,
       signal: context.signal,
     }) ?? { token: await this.#ask(prepared, context), source: 'identity-provider' as const }
-    if (obtained !== 'theirs') return this.#keep(prepared, obtained.token, obtained.source, number)
+    if (obtained !== 'theirs') return this.#keep(prepared, obtained, number, context)
 
     due!.renewLater(LOOK_AGAIN)
     return due!
@@ -174,14 +190,16 @@ export class TokenEngine {
     const { ask, clock, random } = this.#options
     const { request, key, provider, address, description } = prepared
     tell('acquisitionStart', description)
+    this.#missing.set(key, { description, lastError: this.#missing.peek(key)?.lastError })
     try {
+      // What does not listen to the signal must not hold the circuit.
       const token = await this.#circuitOf(address).run({ key, isOfUser: request.flow === 'onBehalfOf' },
-        () => retrying(provider, () => ask(request, signal), { clock, random, deadline, signal }))
+        () => retrying(provider, () => untilAborted(ask(request, signal), signal), { clock, random, deadline, signal }))
       tell('acquisitionEnd', description, { source: 'identity-provider' })
       return token
     } catch (error) {
       tell('failure', description, { error })
-      this.#failed.set(key, { description, lastError: error })
+      this.#missing.set(key, { description, lastError: error })
       throw error
     }
   }
@@ -195,24 +213,37 @@ export class TokenEngine {
   }
 
   /** Puts the token at hand, unless one is there that was asked for later. */
-  #keep ({ key, description }: PreparedRequest, token: Token, source: TokenSource, number: number): TokenEntry {
+  #keep ({ key, description }: PreparedRequest, { token, source }: GivenToken, number: number, { joins }: FlightContext): TokenEntry {
     const { clock, random } = this.#options
     const before = this.#entries.peek(key)
-    const entry = new TokenEntry(token, { description, source, number, clock, random })
-    entry.joins = this.#flights.joinsOf(key)
+    const entry = new TokenEntry(token, { description, source, number, joins: joins(), clock, random })
     if (this.#isClosed || (before !== undefined && before.number > number)) return entry
     this.#entries.set(key, entry)
-    this.#failed.delete(key)
+    this.#missing.delete(key)
+    this.#dropEnded()
     return entry
   }
+
+  /** Drops tokens that have ended, from the one that nobody has asked for for longest on, up to the first that has not ended. */
+  #dropEnded (): void {
+    for (let [oldest] = this.#entries.rkeys(); oldest !== undefined && this.#entries.peek(oldest)!.left <= 0; [oldest] = this.#entries.rkeys()) {
+      this.#entries.delete(oldest)
+    }
+  }
+}
+
+function give (entry: TokenEntry): Token {
+  entry.hits++
+  tell('hit', entry.description)
+  return entry.token
 }
 
 function closedError (): IdentityWebError {
   return new TokenAcquisitionError('No token: the application is closing', { retryable: false })
 }
 
-function deadlineError ({ provider }: PreparedRequest, tokenTimeout: number): TokenAcquisitionError {
+function deadlineError ({ provider }: PreparedRequest, timeout: number): TokenAcquisitionError {
   const who = provider === 'entra-id' ? 'Entra ID' : 'the managed identity endpoint of the platform'
   const hint = provider === 'entra-id' ? 'Check the network' : 'Check that this is an Azure resource which has a managed identity'
-  return new TokenAcquisitionError(`No token: ${who} did not answer within ${tokenTimeout} ms. ${hint}, or raise tokenTimeout`, { retryable: true })
+  return new TokenAcquisitionError(`No token: ${who} did not answer within ${Math.ceil(timeout)} ms. ${hint}, or raise tokenTimeout`, { retryable: true })
 }

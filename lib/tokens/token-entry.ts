@@ -11,12 +11,17 @@ export interface TokenEntryOptions {
   readonly source: TokenSource
   /** Counts the acquisitions, in the order in which they began. */
   readonly number: number
+  /** How many callers waited for it beside the one who asked. */
+  readonly joins: number
   readonly clock: Clock
   /** From 0 to 1. */
   readonly random: () => number
 }
 
-/** Milliseconds before its end from which on a token is not given, since it must outlive the call; a fiftieth of a short life. */
+/**
+ * Milliseconds before its end from which on a token is not given, since it must outlive the call; a fiftieth of a short life.
+ * Where its renewal has failed, it is given to its very end.
+ */
 const MARGIN = 5_000
 
 /**
@@ -28,8 +33,6 @@ export class TokenEntry {
   readonly token: Token
   /** How often it was given. */
   hits = 0
-  /** How many callers waited for it beside the one who asked. */
-  joins = 0
   /** Failed renewals in a row. */
   failures = 0
   lastError: unknown
@@ -65,15 +68,19 @@ export class TokenEntry {
     return this.#options.number
   }
 
-  get age (): TokenAge {
-    const elapsed = this.#options.clock.elapsed()
-    if (this.#endsWithin(this.#margin, elapsed)) return 'expired'
-    return elapsed >= this.#renewAt ? 'due' : 'fresh'
+  get joins (): number {
+    return this.#options.joins
   }
 
-  /** Whether the identity provider still vouches for it: better than nothing, when nothing newer can be had. */
-  get isValid (): boolean {
-    return !this.#endsWithin(0, this.#options.clock.elapsed())
+  get age (): TokenAge {
+    if (this.left <= (this.failures > 0 ? 0 : this.#margin)) return 'expired'
+    return this.#options.clock.elapsed() >= this.#renewAt ? 'due' : 'fresh'
+  }
+
+  /** Milliseconds for which the identity provider still vouches for it, by the clock that leaves less. */
+  get left (): number {
+    const { clock } = this.#options
+    return Math.min(this.#elapsedAtEnd - clock.elapsed(), this.token.expiresOn - clock.now())
   }
 
   /** When it is renewed next, in milliseconds since the epoch. */
@@ -82,19 +89,21 @@ export class TokenEntry {
     return clock.now() + this.#renewAt - clock.elapsed()
   }
 
-  /** Puts the renewal off, further with every failure. */
-  renewalFailed (error: unknown, retryAfter: number | undefined): void {
+  /**
+   * Puts the renewal off, further with every failure.
+   *
+   * @returns `false` when the failure is known already, from another who waited for the same renewal
+   */
+  renewalFailed (error: unknown, retryAfter: number | undefined): boolean {
+    if (error === this.lastError) return false
     this.lastError = error
     this.failures++
     this.#renewAt = this.#options.clock.elapsed() + renewalBackOff(this.failures, retryAfter, this.#options.random)
+    return true
   }
 
   /** Puts the renewal off for `delay` milliseconds: another process is at it. */
   renewLater (delay: number): void {
     this.#renewAt = this.#options.clock.elapsed() + delay
-  }
-
-  #endsWithin (margin: number, elapsed: number): boolean {
-    return elapsed >= this.#elapsedAtEnd - margin || this.#options.clock.now() >= this.token.expiresOn - margin
   }
 }
