@@ -157,7 +157,7 @@ t.test('Azure Arc is asked again with the key that its challenge names', { skip:
   t.match(requests.map(arrived), [{}, { client_id: clientId }].flatMap(selector => [undefined, 'Basic key-of-the-machine'].map(authorization => (
     { method: 'GET', path: '/metadata/identity/oauth2/token', query: { ...query, ...selector }, headers: { metadata: 'true', authorization } }))))
   await t.rejects(tokenAcquirer.getTokenForApp(scope, { managedIdentity: { userAssignedObjectId: objectId } }),
-    { code: 'FST_IDW_TOKEN_ACQUISITION_FAILED', statusCode: 500, retryable: false, message: /user_assigned_managed_identity_not_confirmed/ } as never, 'an identity that it does not confirm is no token')
+    { code: 'FST_IDW_TOKEN_ACQUISITION_FAILED', statusCode: 500, retryable: false, message: /Azure Arc answered 200; see the cause/, cause: { message: /^the managed identity endpoint of Azure Arc said: user_assigned_managed_identity_not_confirmed/ } } as never, 'an identity that it does not confirm is no token')
 })
 
 t.test('Azure Arc is not given a file from elsewhere, and the error says why', async t => {
@@ -173,7 +173,7 @@ t.test('Azure Arc is not given a file from elsewhere, and the error says why', a
     useEnvironment(t, { IDENTITY_ENDPOINT: origin, IMDS_ENDPOINT: origin })
     const { tokenAcquirer } = await build(t, withoutApis)
 
-    await t.rejects(tokenAcquirer.getTokenForApp(scope, { managedIdentity: {} }), { code: 'FST_IDW_TOKEN_ACQUISITION_FAILED', statusCode: 500, message: reason }, String(challenge))
+    await t.rejects(tokenAcquirer.getTokenForApp(scope, { managedIdentity: {} }), { code: 'FST_IDW_TOKEN_ACQUISITION_FAILED', statusCode: 500, message: /Azure Arc answered 401/, cause: { message: reason } } as never, String(challenge))
     t.equal(requests.length, 1)
   }
 })

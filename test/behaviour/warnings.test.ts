@@ -10,7 +10,7 @@ t.test('what the configuration holds in vain is logged as a warning, once', asyn
 
   const warnings = lines.filter(({ level }) => level === 40)
   t.equal(warnings.length, 1)
-  t.match(warnings[0], { msg: /Authority/ })
+  t.match(warnings[0], { msg: 'configuration warning', configuration: /Authority/ })
 })
 
 t.test('what the code of a route\'s options throws is not taken for a fault of the configuration', async t => {

@@ -46,7 +46,7 @@ t.test('a daemon calls from the appsettings.json of its working directory, with 
     signal: null,
     stdout: ['client-credential: 1 item, cache', 'managed-identity: 1 item, cache', 'same: true', 'new after close: true', 'closing the old one again leaves the new one: true'],
   })
-  t.match(output.stderr.trim().split('\n').map(line => JSON.parse(line) as unknown), [{ name: 'fastify-identity-web', level: 40, msg: 'AzureAd: CallbackPath has no effect here' }, { level: 40 }], 'warnings go to standard error, and nothing else does')
+  t.match(output.stderr.trim().split('\n').map(line => JSON.parse(line) as unknown), [{ name: 'fastify-identity-web', level: 40, msg: 'configuration warning', configuration: 'AzureAd: CallbackPath has no effect here' }, { level: 40 }], 'warnings go to standard error, and nothing else does')
   t.notMatch(output, new RegExp(secret.slice(0, 12)))
 })
 
@@ -142,7 +142,7 @@ t.test('warnings and log lines go to the logger that is given', async t => {
   const log = logger()
   factoryOf(t, { config: { AzureAd: { ...AzureAd, Authority: 'https://login.microsoftonline.com/other' }, MyWebApi }, logger: log })
 
-  t.strictSame(log.warnings, ['AzureAd.Authority: ignored, since Instance or TenantId is given'])
+  t.strictSame(log.warnings, [{ configuration: 'AzureAd.Authority: ignored, since Instance or TenantId is given' }])
 })
 
 t.test('every fault of the options and of the settings is told at once', async t => {

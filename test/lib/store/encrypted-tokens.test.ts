@@ -54,7 +54,7 @@ t.test('it stays for what is left of its life, in whole milliseconds', async t =
 
   t.equal([...memory.values.values()][0]!.end, 60_000)
   t.ok(await tokens.read('key'))
-  clock.advance(60_000)
+  clock.tick(60_000)
   t.equal(await tokens.read('key'), undefined)
 })
 
@@ -64,9 +64,9 @@ t.test('a token that soon ends, or has ended, is neither written nor read', asyn
   t.equal(memory.values.size, 0)
 
   await tokens.write('key', aToken(clock, 'x', { expiresOn: clock.now() + 20_000 }))
-  clock.advance(9_999)
+  clock.tick(9_999)
   t.ok(await tokens.read('key'))
-  clock.advance(1)
+  clock.tick(1)
   t.equal(await tokens.read('key'), undefined)
 })
 
@@ -76,7 +76,7 @@ for (const [name, skew] of [['behind', -HOUR / 2], ['ahead', HOUR / 4]] as const
     const memory = new MemoryStore(clock)
     const writer = machine(memory, clock)
     await writer.tokens.write('key', aToken(clock, 'x', { refreshOn: clock.now() + HOUR / 2 }))
-    clock.advance(HOUR / 6)
+    clock.tick(HOUR / 6)
     const end = clock.now() + HOUR * 5 / 6
     const readerClock = new FakeClock(clock.now() + skew)
 
@@ -130,7 +130,7 @@ t.test('entries that cannot be read are told again once there were none for a mi
   for (const entry of memory.values.values()) Object.assign(entry, { value: 'garbled', end: Infinity })
 
   for (const quiet of [0, 59_999, 59_999, 60_000]) {
-    clock.advance(quiet)
+    clock.tick(quiet)
     await tokens.read('key')
   }
 

@@ -83,9 +83,9 @@ t.test('an operation that hangs ends after 250 ms, and what comes of it later do
   memory.before = () => new Promise((_resolve, reject) => { fail = reject })
   const found = store.get('name')
 
-  clock.advance(249)
+  clock.tick(249)
   t.equal(await Promise.race([found, settle().then(() => 'under way')]), 'under way')
-  clock.advance(1)
+  clock.tick(1)
 
   t.equal(await found, undefined)
   t.strictSame(lines, [['warn', DOWN, { reason: 'no answer within 250 ms' }]])
@@ -101,10 +101,10 @@ t.test('a store that failed is left alone, twice as long after every further fai
 
   for (const rest of [500, 1000, 2000, 4000, 8000, 15_000, 15_000]) {
     memory.operations.length = 0
-    clock.advance(rest - 1)
+    clock.tick(rest - 1)
     await store.get('name')
     t.strictSame(memory.operations, [])
-    clock.advance(1)
+    clock.tick(1)
     await store.get('name')
     t.equal(memory.operations.length, 1)
   }
@@ -116,7 +116,7 @@ t.test('many operations that fail together are one failure', async t => {
   await Promise.all(Array.from({ length: 100 }, () => store.get('name')))
 
   memory.before = () => {}
-  clock.advance(500)
+  clock.tick(500)
   await store.set('name', 'value', 1000)
 
   t.equal(await store.get('name'), 'value')
@@ -129,13 +129,13 @@ t.test('after a rest, one operation at a time finds out whether the store works'
   await store.get('name')
   memory.before = hang
   memory.operations.length = 0
-  clock.advance(500)
+  clock.tick(500)
 
   const probe = store.get('name')
   t.equal(await store.get('name'), undefined)
   t.strictSame(memory.operations.length, 1)
 
-  clock.advance(250)
+  clock.tick(250)
   t.equal(await probe, undefined)
 })
 
@@ -155,7 +155,7 @@ t.test('an operation that was under way when the store failed says nothing new w
 
   t.equal(lines.length, 1)
   memory.operations.length = 0
-  clock.advance(499)
+  clock.tick(499)
   await store.get('name')
   t.strictSame(memory.operations, [])
 })
@@ -166,7 +166,7 @@ t.test('every outage is told once, and so is its end', async t => {
     memory.before = () => { throw new Error(`down ${outage}`) }
     for (let tries = 0; tries < 5; tries++) {
       await store.get('name')
-      clock.advance(15_000)
+      clock.tick(15_000)
     }
     memory.before = () => {}
     for (let tries = 0; tries < 5; tries++) await store.get('name')
@@ -181,7 +181,7 @@ t.test('a clock that is set makes no outage longer', async t => {
   await store.get('name')
   clock.setWall(0)
   memory.before = () => {}
-  clock.advance(500)
+  clock.tick(500)
 
   t.equal(await store.get('name'), null)
 })
@@ -207,7 +207,7 @@ t.test('a probe that succeeds after the store was closed is not told', async t =
   await store.get('name')
   let end: (value?: unknown) => void
   memory.before = () => new Promise(resolve => { end = resolve })
-  clock.advance(500)
+  clock.tick(500)
   const found = store.get('name')
   await settle()
 

@@ -29,16 +29,16 @@ t.test('the lease of one who died ends by itself', async t => {
   const { clock, take } = build()
   await take()
 
-  clock.advance(1999)
+  clock.tick(1999)
   t.equal((await take()).holder, 'another')
-  clock.advance(1)
+  clock.tick(1)
   t.equal((await take()).holder, 'us')
 })
 
 t.test('who was slow does not release the lease of the next', async t => {
   const { clock, take } = build()
   const slow = await take()
-  clock.advance(2000)
+  clock.tick(2000)
   const next = await take()
   t.equal(next.holder, 'us')
 

@@ -32,7 +32,7 @@ function fleet (size: number, { sharesManagedIdentities = false, given }: { shar
 async function pass (clock: FakeClock, ms: number): Promise<void> {
   for (let passed = 0; passed < ms; passed += 50) {
     await settle()
-    clock.advance(50)
+    clock.tick(50)
   }
   await settle()
 }
@@ -141,7 +141,7 @@ t.test('a token is given before it is in the store', async t => {
   memory.before = operation => operation === 'set token' ? new Promise(() => {}) : undefined
 
   t.match(await first!.obtain(asApp, options()), { source: 'identity-provider' })
-  clock.advance(250)
+  clock.tick(250)
 })
 
 for (const [how, before] of Object.entries<(operation: string) => unknown>({
@@ -179,7 +179,7 @@ t.test('a renewal does not take the token that it is to renew, nor one that will
     const { processes: [first, second], options, asked, clock } = fleet(2)
     const { token } = await first!.obtain(asApp, options()) as { token: Token }
     await settle()
-    clock.advance(HOUR * 3 / 4)
+    clock.tick(HOUR * 3 / 4)
 
     t.match(await second!.obtain(asApp, options({ newerThan: aToken(clock, 'due', { expiresOn: token.expiresOn - ahead }), patience: 0 })), { source: 'identity-provider' })
     t.equal(asked(), 2)

@@ -1,10 +1,22 @@
 import t from 'tap'
-import { SingleFlight, untilAborted } from '../../../lib/tokens/single-flight.ts'
+import { SingleFlight, type FlightContext } from '../../../lib/tokens/single-flight.ts'
+import { untilAborted } from '../../../lib/until-aborted.ts'
+import { FakeClock } from '../../fixtures/fake-clock.ts'
 
-const noDeadline = () => new SingleFlight<string>(2 ** 31 - 1, () => new Error('unused'))
+type Work = (context: FlightContext) => Promise<string>
+
+/** Flights whose deadline comes when the test lets time pass. */
+function flightsOf (clock = new FakeClock()) {
+  const flights = new SingleFlight<string>(clock, 1000)
+  return {
+    run: (key: string, work: Work) => flights.run(key, work, () => new Error('too late')),
+    abortAll: (reason: unknown) => flights.abortAll(reason),
+    has: (key: string) => flights.has(key),
+  }
+}
 
 t.test('callers that arrive while work runs share its outcome', async t => {
-  const flights = noDeadline()
+  const flights = flightsOf()
   let runs = 0
   const work = async () => { runs++; return 'token' }
 
@@ -15,7 +27,7 @@ t.test('callers that arrive while work runs share its outcome', async t => {
 })
 
 t.test('different keys run apart, and a key runs anew once its work has ended, also when it failed', async t => {
-  const flights = noDeadline()
+  const flights = flightsOf()
   const runs: string[] = []
   const work = (name: string) => async () => { runs.push(name); throw new Error(name) }
 
@@ -25,18 +37,51 @@ t.test('different keys run apart, and a key runs anew once its work has ended, a
   t.strictSame(runs, ['a1', 'b1', 'a2'])
 })
 
-t.test('work that takes longer than the deadline is aborted, and its callers get the reason', async t => {
-  const reason = new Error('too late')
-  const flights = new SingleFlight<string>(1, () => reason)
+t.test('work that takes longer than the deadline is aborted, its callers get the reason, and the key runs anew', async t => {
+  const clock = new FakeClock()
+  const flights = flightsOf(clock)
+  await clock.advance(5)
+  let context: FlightContext | undefined
+  const callers = [1, 2].map(() => flights.run('key', given => { context = given; return new Promise(() => {}) }))
+  const outcomes = Promise.allSettled(callers)
+
+  t.equal(context?.deadline, 1005)
+  await clock.advance(999)
+  t.notOk(context?.signal.aborted)
+  t.ok(flights.has('key'))
+  await clock.advance(1)
+
+  t.match(await outcomes, [{ reason: { message: 'too late' } }, { reason: { message: 'too late' } }])
+  t.match(context?.signal.reason, { message: 'too late' })
+  t.notOk(flights.has('key'))
+  t.equal(await flights.run('key', async () => 'token'), 'token')
+})
+
+t.test('work that has ended in time is not aborted afterwards', async t => {
+  const clock = new FakeClock()
   let signal: AbortSignal | undefined
+  await flightsOf(clock).run('key', async given => { signal = given.signal; return 'token' })
+  await clock.advance(10_000)
+  t.notOk(signal?.aborted)
+})
 
-  await t.rejects(flights.run('key', given => { signal = given; return new Promise(() => {}) }), reason)
+t.test('work is told how many callers wait for it beside the one who started it', async t => {
+  const flights = flightsOf()
+  const gate = withResolvers<string>()
+  const work: Work = async ({ joins }) => `${await gate.promise} ${joins()}`
+  const calls = [flights.run('key', work), flights.run('key', work), flights.run('key', work), flights.run('other', work)]
+  gate.resolve('token')
+  t.strictSame(await Promise.all(calls), ['token 2', 'token 2', 'token 2', 'token 0'])
+})
 
-  t.equal(signal?.reason, reason)
+t.test('work that throws before it first waits fails like any other', async t => {
+  const flights = flightsOf()
+  await t.rejects(flights.run('key', () => { throw new Error('at once') }), { message: 'at once' })
+  t.notOk(flights.has('key'))
 })
 
 t.test('abortAll ends all work, also work that does not listen', async t => {
-  const flights = noDeadline()
+  const flights = flightsOf()
   const running = [flights.run('a', () => new Promise(() => {})), flights.run('b', () => new Promise(() => {}))]
   const outcomes = Promise.allSettled(running)
 
@@ -50,7 +95,7 @@ t.test('work whose callers have all gone fails without an unhandled rejection', 
   const note = (reason: unknown) => unhandled.push(reason)
   process.on('unhandledRejection', note)
   t.teardown(() => process.off('unhandledRejection', note))
-  const flights = noDeadline()
+  const flights = flightsOf()
   const caller = new AbortController()
   const work = withResolvers<string>()
 
@@ -64,7 +109,7 @@ t.test('work whose callers have all gone fails without an unhandled rejection', 
 })
 
 t.test('an abort detaches its own caller only', async t => {
-  const flights = noDeadline()
+  const flights = flightsOf()
   const work = withResolvers<string>()
   const leaver = new AbortController()
   const calls = [untilAborted(flights.run('key', () => work.promise), leaver.signal), ...Array.from({ length: 9 }, () => flights.run('key', () => work.promise))]

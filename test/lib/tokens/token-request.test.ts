@@ -1,6 +1,6 @@
 import t from 'tap'
 import fc from 'fast-check'
-import { entryKey, tokenKey, type ClientCredentialsRequest, type ManagedIdentityRequest, type TokenRequest } from '../../../lib/tokens/token-request.ts'
+import { prepare, tokenKey, type ClientCredentialsRequest, type ManagedIdentityRequest, type OnBehalfOfRequest, type TokenRequest } from '../../../lib/tokens/token-request.ts'
 import type { AppConfiguration } from '../../../lib/configuration/configuration.ts'
 
 // Few characters, those of JSON and of separators among them, make collisions likely where parts could run into each other.
@@ -30,9 +30,12 @@ const managedIdentity: fc.Arbitrary<ManagedIdentityRequest> = fc.record({
   scopes: list,
   claims: optional,
   clientCapabilities: list,
+  correlationId: fc.constant(undefined),
 })
 
-const request: fc.Arbitrary<TokenRequest> = fc.oneof(clientCredentials, managedIdentity)
+const onBehalfOf: fc.Arbitrary<OnBehalfOfRequest> = fc.tuple(clientCredentials, text).map(([{ flow: _, fmiPath: __, ...common }, userAssertion]) => ({ ...common, flow: 'onBehalfOf', userAssertion }))
+
+const request: fc.Arbitrary<TokenRequest> = fc.oneof(clientCredentials, onBehalfOf, managedIdentity)
 
 /** The request with all that has no order in one order, and all that is absent left out: equal for requests that may share a token. */
 function canonical (value: unknown): unknown {
@@ -55,12 +58,13 @@ t.test('any one field that is changed gives another key', async t => {
     instance: (request, value) => changed(request, value, 'instance'),
     tenantId: (request, value) => changed(request, value, 'tenantId'),
     clientId: (request, value) => changed(request, value, 'clientId'),
-    'app section': (request, value) => request.flow === 'clientCredentials' ? { ...request, app: { ...request.app, name: `${request.app.name}${value}x` } } : undefined,
+    'app section': (request, value) => request.flow !== 'managedIdentity' ? { ...request, app: { ...request.app, name: `${request.app.name}${value}x` } } : undefined,
+    userAssertion: (request, value) => request.flow === 'onBehalfOf' ? { ...request, userAssertion: `${request.userAssertion}${value}x` } : undefined,
     fmiPath: (request, value) => request.flow === 'clientCredentials' ? { ...request, fmiPath: `${request.fmiPath ?? ''}${value}x` } : undefined,
-    'query name': (request, value) => request.flow === 'clientCredentials' ? { ...request, extraQueryParameters: { ...request.extraQueryParameters, [`${value}-new`]: '' } } : undefined,
-    'query value': (request, value) => request.flow === 'clientCredentials' ? { ...request, extraQueryParameters: { ...request.extraQueryParameters, a: `${request.extraQueryParameters['a'] ?? ''}${value}x` } } : undefined,
-    'header name': (request, value) => request.flow === 'clientCredentials' ? { ...request, extraHeadersParameters: { ...request.extraHeadersParameters, [`${value}-new`]: '' } } : undefined,
-    'query moved to headers': request => request.flow === 'clientCredentials' ? { ...request, extraQueryParameters: {}, extraHeadersParameters: { ...request.extraQueryParameters, a: '1' } } : undefined,
+    'query name': (request, value) => request.flow !== 'managedIdentity' ? { ...request, extraQueryParameters: { ...request.extraQueryParameters, [`${value}-new`]: '' } } : undefined,
+    'query value': (request, value) => request.flow !== 'managedIdentity' ? { ...request, extraQueryParameters: { ...request.extraQueryParameters, a: `${request.extraQueryParameters['a'] ?? ''}${value}x` } } : undefined,
+    'header name': (request, value) => request.flow !== 'managedIdentity' ? { ...request, extraHeadersParameters: { ...request.extraHeadersParameters, [`${value}-new`]: '' } } : undefined,
+    'query moved to headers': request => request.flow !== 'managedIdentity' ? { ...request, extraQueryParameters: {}, extraHeadersParameters: { ...request.extraQueryParameters, a: '1' } } : undefined,
     resource: (request, value) => request.flow === 'managedIdentity' ? { ...request, resource: `${request.resource}${value}x` } : undefined,
     userAssignedClientId: (request, value) => identityChanged(request, value, 'userAssignedClientId'),
     userAssignedObjectId: (request, value) => identityChanged(request, value, 'userAssignedObjectId'),
@@ -85,7 +89,7 @@ t.test('an id of one kind is not the same id of another kind', async () => {
 t.test('the order of scopes, capabilities, parameters and headers does not matter', async () => {
   fc.assert(fc.property(request, uniqueList.chain(items => fc.tuple(fc.constant(items), fc.shuffledSubarray(items, { minLength: items.length }))), (request, [items, shuffled]) => {
     const entries = (names: string[]) => Object.fromEntries(names.map(name => [name, `of ${name}`]))
-    const withOrder = (names: string[]): TokenRequest => ({ ...request, scopes: names, clientCapabilities: names, ...request.flow === 'clientCredentials' && { extraQueryParameters: entries(names), extraHeadersParameters: entries(names) } } as TokenRequest)
+    const withOrder = (names: string[]): TokenRequest => ({ ...request, scopes: names, clientCapabilities: names, ...request.flow !== 'managedIdentity' && { extraQueryParameters: entries(names), extraHeadersParameters: entries(names) } } as TokenRequest)
     return tokenKey(withOrder(items)) === tokenKey(withOrder(shuffled))
   }))
 })
@@ -97,16 +101,30 @@ t.test('the correlation id, which only names a request, does not matter', async 
 t.test('a token that was asked for with claims is kept in place of the one without', async () => {
   fc.assert(fc.property(request, text, (request, claims) => {
     const plain: TokenRequest = { ...request, claims: undefined }
-    return entryKey({ ...request, claims }) === entryKey(plain) && entryKey(plain) === tokenKey(plain)
+    return prepare({ ...request, claims }).key === prepare(plain).key && prepare(plain).key === tokenKey(plain)
   }))
 })
 
+t.test('what may be said of a request names its API and identity, and nothing of the user', async t => {
+  const app = { name: 'AzureAd' } as AppConfiguration
+  const authority = { instance: 'https://login.example/', tenantId: 'contoso', clientId: 'client', tokenEndpoint: 'https://login.example/contoso/oauth2/v2.0/token' }
+  const common = { app, authority, scopes: ['s'], claims: undefined, clientCapabilities: [], extraQueryParameters: {}, extraHeadersParameters: {}, correlationId: undefined }
+  const user = prepare({ ...common, flow: 'onBehalfOf', userAssertion: 'the assertion' }, 'Api')
+
+  t.match(user, { provider: 'entra-id', address: authority.tokenEndpoint, description: { flow: 'onBehalfOf', api: 'Api', scopes: ['s'], tenantId: 'contoso', clientId: 'client' } })
+  t.notMatch(JSON.stringify(user.description) + user.key, /assertion/)
+  const managed = { flow: 'managedIdentity' as const, resource: 'r', scopes: ['s'], claims: undefined, clientCapabilities: [], correlationId: undefined }
+  for (const [managedIdentity, clientId] of [[{}, undefined], [{ userAssignedClientId: 'c' }, 'c'], [{ userAssignedObjectId: 'o' }, 'o'], [{ userAssignedResourceId: 'r' }, 'r']] as const) {
+    t.match(prepare({ ...managed, managedIdentity }), { provider: 'managed-identity', address: 'managed-identity', description: { api: undefined, tenantId: undefined, clientId } })
+  }
+})
+
 t.test('a key is short, however long the request is, and shows nothing of it', async t => {
-  t.match(tokenKey({ flow: 'managedIdentity', managedIdentity: {}, resource: 'r'.repeat(100_000), scopes: [], claims: undefined, clientCapabilities: [] }), /^[\w-]{43}$/)
+  t.match(tokenKey({ flow: 'managedIdentity', managedIdentity: {}, resource: 'r'.repeat(100_000), scopes: [], claims: undefined, clientCapabilities: [], correlationId: undefined }), /^[\w-]{43}$/)
 })
 
 function changed (request: TokenRequest, value: string, field: 'instance' | 'tenantId' | 'clientId'): TokenRequest | undefined {
-  return request.flow === 'clientCredentials' ? { ...request, authority: { ...request.authority, [field]: `${request.authority[field]}${value}x` } } : undefined
+  return request.flow !== 'managedIdentity' ? { ...request, authority: { ...request.authority, [field]: `${request.authority[field]}${value}x` } } : undefined
 }
 
 function identityChanged (request: TokenRequest, value: string, kind: keyof ManagedIdentityRequest['managedIdentity']): TokenRequest | undefined {
