@@ -46,6 +46,6 @@ export function diagnosticsOf (known: TokenEntry | MissingToken, isUnderWay: boo
 
 function summaryOf (error: unknown): TokenDiagnostics['lastError'] {
   if (error === undefined) return undefined
-  const { code, message } = error as { code?: string, message?: string }
-  return Object.freeze({ code, message: message ?? String(error) })
+  const { code, message } = error as Error & { code?: string }
+  return Object.freeze({ code, message })
 }

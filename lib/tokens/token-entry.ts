@@ -92,13 +92,14 @@ export class TokenEntry {
   /**
    * Puts the renewal off, further with every failure.
    *
-   * @returns `false` when the failure is known already, from another who waited for the same renewal
+   * @returns `false` when it has been put off already, for another who waited for the same renewal
    */
   renewalFailed (error: unknown, retryAfter: number | undefined): boolean {
-    if (error === this.lastError) return false
+    const elapsed = this.#options.clock.elapsed()
+    if (this.failures > 0 && elapsed < this.#renewAt) return false
     this.lastError = error
     this.failures++
-    this.#renewAt = this.#options.clock.elapsed() + renewalBackOff(this.failures, retryAfter, this.#options.random)
+    this.#renewAt = elapsed + renewalBackOff(this.failures, retryAfter, this.#options.random)
     return true
   }
 

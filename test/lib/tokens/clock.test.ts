@@ -1,0 +1,45 @@
+import t from 'tap'
+import { inTime, pause, systemClock } from '../../../lib/tokens/clock.ts'
+import { FakeClock } from '../../fixtures/fake-clock.ts'
+
+t.test('the clocks of this machine', async t => {
+  t.ok(Math.abs(systemClock.now() - Date.now()) < 1000)
+  t.ok(systemClock.elapsed() >= 0)
+  const ran: string[] = []
+  systemClock.after(0, () => ran.push('taken back'))()
+  await new Promise<void>(resolve => { systemClock.after(1, resolve) })
+  t.strictSame(ran, [])
+})
+
+t.test('a pause ends when its time has come', async t => {
+  const clock = new FakeClock()
+  let isOver = false
+  const paused = pause(clock, 100, new AbortController().signal).then(() => { isOver = true })
+  await clock.advance(99)
+  t.notOk(isOver)
+  await clock.advance(1)
+  await paused
+})
+
+t.test('a pause ends with the signal\'s reason, and leaves neither timer nor listener', async t => {
+  const clock = new FakeClock()
+  const controller = new AbortController()
+  const paused = t.rejects(pause(clock, 100, controller.signal), { message: 'gone' })
+  controller.abort(new Error('gone'))
+  await paused
+  await t.rejects(pause(clock, 100, controller.signal), { message: 'gone' })
+  await clock.advance(1000)
+})
+
+t.test('what takes longer than its limit is told so, and its own failure afterwards troubles nobody', async t => {
+  const clock = new FakeClock()
+  let fail!: (reason: unknown) => void
+  const work = new Promise<string>((...settle) => { fail = settle[1] })
+  const outcome = t.rejects(inTime(clock, 100, work, new Error('too late')), { message: 'too late' })
+  await clock.advance(100)
+  await outcome
+  fail(new Error('later still'))
+  await clock.advance(0)
+  t.equal(await inTime(clock, 100, Promise.resolve('done'), new Error('too late')), 'done')
+  await t.rejects(inTime(clock, 100, Promise.reject(new Error('its own')), new Error('too late')), { message: 'its own' })
+})
