@@ -115,10 +115,10 @@ export class TokenEngine {
   /** For a caller who has none. In the last seconds of a token, that is given where no new one comes in time. */
   async #acquireMissing (prepared: PreparedRequest): Promise<GivenToken> {
     const left = this.#entries.peek(prepared.key)?.left ?? 0
-    const tooLate = deadlineError(prepared, left / 2)
+    const tooLate = left > 0 ? deadlineError(prepared, left / 2) : undefined
     const acquired = this.#join(prepared)
     try {
-      const { token, source } = left > 0 ? await inTime(this.#options.clock, left / 2, acquired, tooLate) : await acquired
+      const { token, source } = tooLate === undefined ? await acquired : await inTime(this.#options.clock, left / 2, acquired, tooLate)
       return { token, source }
     } catch (error) {
       const last = this.#entries.peek(prepared.key)
