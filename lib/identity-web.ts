@@ -55,7 +55,7 @@ export class IdentityWeb {
       logger,
     })
     const acquirer = new ConfiguredTokenAcquirer(configuration, this.#engine, logger)
-    this.#services = { configuration, acquirer, transport: new Transport(dispatcher) }
+    this.#services = { configuration, acquirer, transport: new Transport(dispatcher), plans: new WeakMap() }
     this.tokenAcquirer = acquirer
     this.authorizationHeaderProvider = new TokenHeaderProvider(acquirer)
     this.downstreamApi = new DownstreamClient(this.#services, { logger })

@@ -1,21 +1,21 @@
 import { applyOverride, checkApi, mutableCopy } from '../configuration/override.ts'
 import type { ApiConfiguration, Configuration } from '../configuration/configuration.ts'
-import { DownstreamTimeoutError, UnknownApiError } from '../errors.ts'
+import { ConfigurationError, UnknownApiError } from '../errors.ts'
 import type { Logger } from '../logger.ts'
 import { identityOf, type Caller, type Identity } from '../tokens/identity.ts'
-import { untilAborted } from '../until-aborted.ts'
 import type { ConfiguredTokenAcquirer } from '../tokens/token-acquirer.ts'
-import { apiUrl, requireInsideApiStill } from './api-url.ts'
+import type { Token } from '../tokens/token.ts'
+import { untilAborted } from '../until-aborted.ts'
+import { requireInsideApiStill } from './api-url.ts'
 import type { ApiName } from './api-names.ts'
-import { CallDeadline } from './call-deadline.ts'
-import { callTimeout, toDownstreamError } from './downstream-error.ts'
+import { addressOf, listOf, planCall, type CallPlan } from './call-plan.ts'
 import type { DownstreamApi, DownstreamApiOverride } from './downstream-api.ts'
 import { StreamingResponse } from './downstream-response.ts'
+import { Exchange } from './exchange.ts'
 import { requestBody, type WireBody } from './request-body.ts'
-import { requestHeaders } from './request-headers.ts'
 import { requireDeclaredIdentity, type RouteApi } from './route-apis.ts'
-import type { Transport } from './transport.ts'
-import { typedBody } from './typed-body.ts'
+import type { Transport, WireRequest } from './transport.ts'
+import { errorBodyLimit, statusError, typedBody } from './typed-body.ts'
 import type { DownstreamRequest, DownstreamResponse } from './types.ts'
 
 /** What all clients of one configuration share. */
@@ -23,6 +23,8 @@ export interface DownstreamServices {
   readonly configuration: Configuration
   readonly acquirer: ConfiguredTokenAcquirer
   readonly transport: Transport
+  /** By the API, as its section or a route has it, and the identity. */
+  readonly plans: WeakMap<ApiConfiguration, Map<Identity | undefined, CallPlan>>
 }
 
 /** What a client is bound to; a request binds its own. */
@@ -34,20 +36,28 @@ export interface CallContext {
   readonly routeApis?: ReadonlyMap<string, RouteApi>
 }
 
-/** One call, its options decided. */
+/** One call, all of it decided. */
 interface Call {
-  readonly api: ApiConfiguration
+  readonly plan: CallPlan
   readonly method: string
-  /** `undefined` for an API without scopes, which is called without a token. */
-  readonly identity: Identity | undefined
   readonly content: unknown
 }
 
-interface Exchange {
-  readonly response: DownstreamResponse
-  /** What was sent in confidence. */
+/** A request that is ready to leave. */
+interface Composed {
+  readonly wire: WireRequest
+  readonly url: string
+  /** What it says in confidence. */
   readonly secrets: readonly string[]
 }
+
+interface Settle<T> {
+  readonly resolve: (value: T) => void
+  readonly reject: (error: unknown) => void
+}
+
+/** What becomes of an answer. */
+type Answered<T> = (exchange: Exchange, call: Call, composed: Composed, settle: Settle<T>) => void
 
 /** The client: what a call is made of, in the order in which it is made. */
 export class DownstreamClient implements DownstreamApi {
@@ -77,29 +87,53 @@ export class DownstreamClient implements DownstreamApi {
   callApiForUser (api: ApiName, options?: DownstreamApiOverride, content?: unknown) { return this.#plain('user', api, options, content) }
   callApi (api: ApiName, options?: DownstreamApiOverride, content?: unknown) { return this.#plain('configured', api, options, content) }
 
-  async #plain (caller: Caller, name: string, override: DownstreamApiOverride | undefined, content: unknown): Promise<DownstreamResponse> {
-    const call = this.#decide(caller, name, override, content)
-    const deadline = this.#deadlineOf(call)
-    const { response } = await this.#exchange(call, deadline)
-    deadline.stopTimer()
-    return response
+  #plain (caller: Caller, name: string, override: DownstreamApiOverride | undefined, content: unknown): Promise<DownstreamResponse> {
+    return this.#call(caller, undefined, name, override, content, giveResponse)
   }
 
-  async #typed<T> (caller: Caller, method: string, name: string, override: DownstreamApiOverride | undefined, content?: unknown): Promise<T | undefined> {
-    const call = { ...this.#decide(caller, name, override, content), method }
-    const deadline = this.#deadlineOf(call)
-    const { response, secrets } = await this.#exchange(call, deadline)
-    const streams = call.api.responseType === 'stream' && response.ok && !call.api.deserializer
-    if (streams) deadline.stopTimer()
-    try {
-      return await untilAborted(typedBody(response, call.api, method, secrets), deadline.signal) as T | undefined
-    } finally {
-      if (!streams) response.body.destroy()
-    }
+  #typed<T> (caller: Caller, method: string, name: string, override: DownstreamApiOverride | undefined, content?: unknown): Promise<T | undefined> {
+    return this.#call<T | undefined>(caller, method, name, override, content, giveValue as Answered<T | undefined>)
+  }
+
+  /** @param method of the verb; without one, the API's */
+  #call<T> (caller: Caller, method: string | undefined, name: string, override: DownstreamApiOverride | undefined, content: unknown, answered: Answered<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const plan = this.#plan(caller, name, override)
+      const { api, identity } = plan
+      const call: Call = { plan, method: method ?? api.httpMethod, content }
+      let composed: Composed
+      const exchange = new Exchange({
+        name,
+        timeout: api.timeout,
+        signals: this.#signals(api),
+        onAnswer: exchange => {
+          this.#context.logger.debug({ api: name, method: call.method, identity, status: exchange.status }, 'downstream API called')
+          answered(exchange, call, composed, { resolve, reject })
+        },
+        onFailure: reject,
+      })
+      if (exchange.isOver) return
+
+      const send = (ready: Composed) => {
+        composed = ready
+        if (!exchange.isOver) this.#services.transport.send(ready.wire, api, exchange)
+      }
+      const end = (error: unknown) => exchange.end(error)
+      // Where the token is at hand and no code of the user's has a say, nothing is waited for.
+      const token = plan.isPlain ? this.#services.acquirer.atHand(plan.token!) : undefined
+      if (token === undefined) this.#compose(call, exchange).then(send, end)
+      else attempt(() => send(composePlain(call, token)), end)
+    })
+  }
+
+  #signals (api: ApiConfiguration): AbortSignal[] {
+    const ofRequest = this.#context.signal?.()
+    if (api.signal === undefined) return ofRequest === undefined ? [] : [ofRequest]
+    return ofRequest === undefined ? [api.signal] : [api.signal, ofRequest]
   }
 
   /** The API's options with the override in them, and as whom it is called. */
-  #decide (caller: Caller, name: string, override: DownstreamApiOverride | undefined, content: unknown): Call {
+  #plan (caller: Caller, name: string, override: DownstreamApiOverride | undefined): CallPlan {
     const { configuration } = this.#services
     const declared = this.#context.routeApis?.get(name)
     const base = declared?.api ?? configuration.apis.get(name)
@@ -109,63 +143,116 @@ export class DownstreamClient implements DownstreamApi {
     const identity = declared?.identity === undefined
       ? api.scopes.length === 0 ? undefined : identityOf(caller, api, name)
       : requireDeclaredIdentity(declared.identity, caller, declared.api, api)
-    return { api, method: api.httpMethod, identity, content }
+    const known = this.#known(base, identity)
+    return api === base ? known ?? this.#keep(base, identity) : this.#plannedLike(known, api, identity)
   }
 
-  #deadlineOf ({ api }: Call): CallDeadline {
-    return new CallDeadline(api.timeout, [api.signal, this.#context.signal?.()], () => callTimeout(api.name, api.timeout))
+  #known (base: ApiConfiguration, identity: Identity | undefined): CallPlan | undefined {
+    return this.#services.plans.get(base)?.get(identity)
   }
 
-  async #exchange (call: Call, deadline: CallDeadline): Promise<Exchange> {
-    const { api } = call
-    const { signal } = deadline
-    try {
-      signal.throwIfAborted()
-      const { request, secrets } = await untilAborted(this.#compose(call, signal), signal)
-      const wire = { ...request, body: request.body as WireBody }
-      const data = await this.#services.transport.send(wire, { dispatcher: api.dispatcher, retry: api.retry, signal })
-        .catch((error: unknown) => { throw toDownstreamError(error, api.name, signal) })
-      this.#context.logger.debug({ api: api.name, method: request.method, identity: call.identity, status: data.statusCode }, 'downstream API called')
-      return { response: new StreamingResponse(api.name, request.url, data, deadline), secrets }
-    } catch (error) {
-      deadline.release()
-      if (error instanceof DownstreamTimeoutError) this.#context.logger.debug({ api: api.name, timeout: api.timeout }, 'downstream API did not answer in time')
-      throw error
-    }
+  #keep (base: ApiConfiguration, identity: Identity | undefined): CallPlan {
+    const { plans } = this.#services
+    const plan = this.#plannedLike(undefined, base, identity)
+    plans.set(base, (plans.get(base) ?? new Map<Identity | undefined, CallPlan>()).set(identity, plan))
+    return plan
+  }
+
+  #plannedLike (like: CallPlan | undefined, api: ApiConfiguration, identity: Identity | undefined): CallPlan {
+    return planCall(api, identity, this.#services.acquirer, this.#context.logger, like)
   }
 
   /** The request, with its hooks run in the order of the model, and its token. */
-  async #compose ({ api, method, identity, content }: Call, signal: AbortSignal): Promise<{ request: DownstreamRequest, secrets: string[] }> {
+  async #compose ({ plan, method, content }: Call, exchange: Exchange): Promise<Composed> {
+    const { api, token: prepared, url } = plan
     const { logger } = this.#context
-    const url = apiUrl(api)
-    const { body, contentType } = requestBody(api, content)
-    const request: DownstreamRequest = { method, url, headers: requestHeaders(api, contentType, logger), body }
+    const { signal } = exchange
+    const isSerialized = api.serializer !== undefined && content !== undefined && content !== null
+    const { body, contentType } = requestBody(api, isSerialized ? await api.serializer!(content) : content, isSerialized)
+    const request: DownstreamRequest = { method, url, headers: headersOf(plan, contentType, logger), body }
     const secrets: string[] = []
 
-    if (identity === undefined) {
+    if (prepared === undefined) {
       logger.info({ api: api.name }, 'downstream API called without a token: it has no scopes')
     } else {
-      await api.onBeforeAuthHeaderCreation?.(request)
-      const { acquirer } = this.#services
+      await untilAborted(Promise.resolve(api.onBeforeAuthHeaderCreation?.(request)), signal)
       const { forceRefresh, signal: ofToken } = api.acquireTokenOptions
-      const { token } = await acquirer.acquire(acquirer.prepare(identity, api.scopes, api.acquireTokenOptions, api.name), { forceRefresh, signal: ofToken === undefined ? signal : AbortSignal.any([signal, ofToken]), logger })
+      const { token } = await this.#services.acquirer.acquire(prepared, { forceRefresh, logger, signal: ofToken === undefined ? signal : AbortSignal.any([signal, ofToken]) })
       secrets.push(token.accessToken)
       request.headers.set('authorization', token.authorizationHeader)
-      await api.onAfterAuthHeaderCreation?.(request)
+      await untilAborted(Promise.resolve(api.onAfterAuthHeaderCreation?.(request)), signal)
     }
-    await api.customizeHttpRequestMessage?.(request)
+    await untilAborted(Promise.resolve(api.customizeHttpRequestMessage?.(request)), signal)
 
-    request.url = requireInsideApiStill(request.url, url, api)
-    return { request, secrets }
+    const target = requireInsideApiStill(String(request.url), url, api)
+    return { url: target, secrets, wire: { method: request.method, ...addressOf(target), headers: listOf(request.headers), body: request.body as WireBody } }
   }
+}
+
+/** The request where nothing but the token and the body is to be added to the plan. */
+function composePlain ({ plan, method, content }: Call, token: Token): Composed {
+  const { api, url, origin, path } = plan
+  const { body, contentType } = requestBody(api, content)
+  const headers = [...plan.headers, 'authorization', token.authorizationHeader]
+  if (contentType !== undefined) headers.push('content-type', contentType)
+  return { url, wire: { method, origin, path, headers, body }, get secrets () { return [token.accessToken] } }
+}
+
+/** `callApi…` give the answer as it is. */
+const giveResponse: Answered<DownstreamResponse> = (exchange, { plan }, { url }, { resolve }) => {
+  exchange.stopTimer()
+  resolve(new StreamingResponse(plan.api.name, url, exchange))
+}
+
+/** The typed verbs give what the body says, and take no other status than 2xx. */
+const giveValue: Answered<unknown> = (exchange, { plan: { api }, method }, { url, secrets }, { resolve, reject }) => {
+  const { ok } = exchange
+  if (ok && api.deserializer !== undefined) {
+    const { deserializer } = api
+    const response = new StreamingResponse(api.name, url, exchange)
+    untilAborted((async () => deserializer(response))(), exchange.signal).then(resolve, reject).finally(() => exchange.end(new Error('the body is not wanted')))
+  } else if (ok && api.responseType === 'stream') {
+    exchange.stopTimer()
+    resolve(exchange.takeStream())
+  } else {
+    exchange.takeWhole((error, body) => attempt(() => {
+      // The status is what matters: the body of an error that breaks off is kept as far as it came.
+      if (!ok && !exchange.wasEnded) throw statusError(exchange, body, api.name, secrets)
+      if (error !== undefined) throw error
+      resolve(typedBody(exchange, body, api, method))
+    }, reject), ok ? undefined : errorBodyLimit(secrets))
+  }
+}
+
+function attempt (work: () => void, failed: (error: unknown) => void): void {
+  try {
+    work()
+  } catch (error) {
+    failed(error)
+  }
+}
+
+function headersOf (plan: CallPlan, contentType: string | undefined, logger: Logger): Headers {
+  const headers = new Headers()
+  for (let index = 0; index < plan.headers.length; index += 2) headers.set(plan.headers[index]!, plan.headers[index + 1]!)
+  if (contentType === undefined) return headers
+
+  if (headers.has('content-type')) logger.warn({ api: plan.api.name, header: 'content-type' }, 'extra header skipped: the request has it already')
+  headers.set('content-type', contentType)
+  return headers
 }
 
 function overridden (base: ApiConfiguration, override: DownstreamApiOverride | undefined): ApiConfiguration {
   if (override === undefined) return base
-  if (typeof override !== 'function') return applyOverride(base, typeof override === 'string' ? { relativePath: override } : override, base.name, { baseUrl: false })
+  if (typeof override === 'string') return Object.freeze({ ...base, relativePath: override })
+  if (typeof override !== 'function') return applyOverride(base, override, base.name, { baseUrl: false })
 
   const copy = mutableCopy(base)
-  override(copy)
+  const returned: unknown = override(copy)
+  if (typeof (returned as PromiseLike<unknown> | undefined)?.then === 'function') {
+    (returned as PromiseLike<unknown>).then(undefined, () => {})
+    throw new ConfigurationError([`${base.name}: the override is an async function, whose changes would come too late: work them out before the call`])
+  }
   return checkApi(copy, base, base.name)
 }
 

@@ -1,40 +1,38 @@
 import type { Readable } from 'node:stream'
-import type { Dispatcher } from 'undici'
+import { buffer } from 'node:stream/consumers'
 import { DownstreamBodyError } from '../errors.ts'
-import type { CallDeadline } from './call-deadline.ts'
-import { toDownstreamError } from './downstream-error.ts'
+import type { AnswerHeaders, Exchange } from './exchange.ts'
 import type { DownstreamResponse } from './types.ts'
 
-/** The answer of a downstream API; nothing of its body is read before it is asked for. */
+/** How much of a body that nobody wants is read away to keep the connection, in bytes and milliseconds; what takes more costs it. */
+const DISCARD_LIMIT = 131_072
+const DISCARD_TIME = 1_000
+
+/** The answer of a downstream API; it is not more of its body in memory than was asked for, and a little ahead. */
 export class StreamingResponse implements DownstreamResponse {
   readonly status: number
   readonly url: string
-  readonly #data: Dispatcher.ResponseData
+  readonly #exchange: Exchange
   readonly #name: string
-  readonly #deadline: CallDeadline
   #headers: Headers | undefined
 
-  constructor (name: string, url: string, data: Dispatcher.ResponseData, deadline: CallDeadline) {
-    this.status = data.statusCode
+  constructor (name: string, url: string, exchange: Exchange) {
+    this.status = exchange.status
     this.url = url
     this.#name = name
-    this.#data = data
-    this.#deadline = deadline
-    data.body.once('close', () => deadline.release())
-    // A body that nobody reads must not end the process when it breaks off.
-    data.body.on('error', () => {})
+    this.#exchange = exchange
   }
 
   get ok (): boolean {
-    return this.status >= 200 && this.status < 300
+    return this.#exchange.ok
   }
 
   get headers (): Headers {
-    return (this.#headers ??= toHeaders(this.#data.headers))
+    return (this.#headers ??= toHeaders(this.#exchange.headers))
   }
 
   get body (): Readable {
-    return this.#data.body
+    return this.#exchange.takeStream()
   }
 
   async json (): Promise<unknown> {
@@ -42,24 +40,36 @@ export class StreamingResponse implements DownstreamResponse {
   }
 
   text (): Promise<string> {
-    return this.#read(() => this.#data.body.text())
+    return this.#whole(toText)
   }
 
   arrayBuffer (): Promise<ArrayBuffer> {
-    return this.#read(() => this.#data.body.arrayBuffer())
+    return this.#whole(toArrayBuffer)
   }
 
-  async discard (): Promise<void> {
-    await this.#read(() => this.#data.body.dump())
+  discard (): Promise<void> {
+    const timer = setTimeout(() => this.#exchange.end(new Error('the body is not wanted')), DISCARD_TIME)
+    const discarded = this.#whole(() => {}, DISCARD_LIMIT)
+    return discarded.catch((error: unknown) => {
+      if (error instanceof TypeError) throw error
+    }).finally(() => clearTimeout(timer))
   }
 
-  async #read<T> (read: () => Promise<T>): Promise<T> {
-    if (this.#data.body.bodyUsed) throw new TypeError(`the body of the answer of ${this.#name} has been read already`)
-    try {
-      return await read()
-    } catch (error) {
-      throw toDownstreamError(error, this.#name, this.#deadline.signal)
-    }
+  #whole<T> (read: (body: Buffer) => T, limit?: number): Promise<T> {
+    if (this.#exchange.taken !== undefined) return this.#wholeOfStream(read)
+    return new Promise((resolve, reject) => {
+      this.#exchange.takeWhole((error, body) => {
+        if (error !== undefined) reject(error)
+        else resolve(read(body))
+      }, limit)
+    })
+  }
+
+  /** Whoever has only looked at {@link body} may still read it otherwise. */
+  async #wholeOfStream<T> (read: (body: Buffer) => T): Promise<T> {
+    const stream = this.#exchange.taken === 'stream' ? this.body : undefined
+    if (stream === undefined || stream.readableDidRead) throw new TypeError(`the body of the answer of ${this.#name} has been read already`)
+    return read(await buffer(stream))
   }
 }
 
@@ -74,10 +84,20 @@ export function parseJson (text: string, name: string): unknown {
   }
 }
 
-function toHeaders (raw: Dispatcher.ResponseData['headers']): Headers {
+/** The text of a body in UTF-8, without a byte order mark. */
+export function toText (body: Buffer): string {
+  const text = body.toString()
+  return text.charCodeAt(0) === 0xfeff ? text.slice(1) : text
+}
+
+export function toArrayBuffer ({ buffer, byteOffset, byteLength }: Buffer): ArrayBuffer {
+  return buffer.slice(byteOffset, byteOffset + byteLength) as ArrayBuffer
+}
+
+export function toHeaders (raw: AnswerHeaders): Headers {
   const headers = new Headers()
-  for (const [name, value] of Object.entries(raw as Record<string, string | string[]>)) {
-    for (const item of [value].flat()) headers.append(name, item)
+  for (const [name, value] of Object.entries(raw)) {
+    for (const item of [value ?? []].flat()) headers.append(name, item)
   }
   return headers
 }

@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream'
 import { FormData } from 'undici'
 import type { ApiConfiguration } from '../configuration/configuration.ts'
+import { isPlain } from '../configuration/freeze.ts'
 import { ConfigurationError } from '../errors.ts'
 
 /** What undici can send. */
@@ -16,29 +17,40 @@ const noBody: RequestBody = Object.freeze({ body: null, contentType: undefined }
 const DEFAULT_CONTENT_TYPE = 'application/json'
 
 /**
- * `input` as it goes over the wire: what is text, bytes, a form or a stream already goes as it is, everything else as JSON.
+ * `content` as it goes over the wire: what is text, bytes, a form or a stream already goes as it is, everything else as JSON.
  *
+ * @param isSerialized whether it is what a serializer has made: its text is not JSON by itself
  * @throws ConfigurationError when it cannot be written as JSON
  */
-export function requestBody (api: Pick<ApiConfiguration, 'name' | 'contentType' | 'serializer'>, input: unknown): RequestBody {
-  const { contentType, serializer } = api
-  const content = serializer && input !== undefined && input !== null ? serializer(input) : input
+export function requestBody ({ name, contentType }: Pick<ApiConfiguration, 'name' | 'contentType'>, content: unknown, isSerialized = false): RequestBody {
   if (content === undefined || content === null) return noBody
+  if (typeof content === 'string') return { body: isSerialized || !isJson(contentType) ? content : toJson(name, content), contentType }
+  if (isPlain(content)) return { body: toJson(name, content), contentType }
 
   // JSON is what the default says of objects; bytes are only called so when the configuration says it of its own accord.
-  const ownType = contentType === DEFAULT_CONTENT_TYPE && !serializer ? undefined : contentType
-  if (content instanceof Uint8Array || content instanceof Readable) return { body: content, contentType: ownType }
+  const ownType = contentType === DEFAULT_CONTENT_TYPE && !isSerialized ? undefined : contentType
+  if (content instanceof Readable) return { body: content, contentType: ownType }
+  if (ArrayBuffer.isView(content)) return { body: new Uint8Array(content.buffer, content.byteOffset, content.byteLength), contentType: ownType }
   if (content instanceof ArrayBuffer) return { body: new Uint8Array(content), contentType: ownType }
-  if (content instanceof ReadableStream) return { body: Readable.fromWeb(content as Parameters<typeof Readable.fromWeb>[0]), contentType: ownType }
+  if (content instanceof Blob) return { body: fromWeb(content.stream()), contentType: ownType ?? (content.type || undefined) }
+  if (content instanceof ReadableStream) return { body: fromWeb(content), contentType: ownType }
   if (content instanceof URLSearchParams) return { body: content.toString(), contentType: 'application/x-www-form-urlencoded;charset=UTF-8' }
   if (content instanceof globalThis.FormData || content instanceof FormData) return { body: undiciForm(content), contentType: undefined }
-  if (typeof content === 'string' && (serializer || !isJson(contentType))) return { body: content, contentType }
-  return { body: toJson(api.name, content), contentType }
+  if (isAsyncIterable(content)) return { body: Readable.from(content), contentType: ownType }
+  return { body: toJson(name, content), contentType }
 }
 
 /** Whether a media type is JSON: `application/json`, or one that ends in `+json` (RFC 6839 section 3.1), in any letter case. */
 export function isJson (mediaType: string): boolean {
   return /^application\/(json|[^;]+\+json)$/i.test(mediaType.split(';', 1)[0]!.trim())
+}
+
+function isAsyncIterable (content: unknown): content is AsyncIterable<unknown> {
+  return typeof content === 'object' && content !== null && Symbol.asyncIterator in content
+}
+
+function fromWeb (stream: ReadableStream): Readable {
+  return Readable.fromWeb(stream as Parameters<typeof Readable.fromWeb>[0])
 }
 
 /** Node's own FormData is another class than undici's, and undici sends its own only. */

@@ -1,20 +1,24 @@
-import { Agent, interceptors, request, type Dispatcher } from 'undici'
+import { Agent, type Dispatcher } from 'undici'
+import type { Exchange } from './exchange.ts'
+import { isRepeatable, Repeating } from './repeating.ts'
 import type { WireBody } from './request-body.ts'
 
 /** A request that is ready to leave. */
 export interface WireRequest {
   readonly method: string
-  readonly url: string
-  readonly headers: Headers
+  readonly origin: string
+  /** With the query. */
+  readonly path: string
+  /** Name and value in turn. */
+  readonly headers: readonly string[]
   readonly body: WireBody
 }
 
 export interface SendOptions {
   /** What carries it instead of the transport's own connections. */
-  readonly dispatcher: Dispatcher | undefined
+  readonly dispatcher?: Dispatcher | undefined
   /** How often it may be repeated. */
   readonly retry: number
-  readonly signal: AbortSignal
 }
 
 /** Sends requests to downstream APIs; redirects are given back, not followed. */
@@ -27,28 +31,22 @@ export class Transport {
     this.#shared = dispatcher
   }
 
-  async send ({ method, url, headers, body }: WireRequest, { dispatcher, retry, signal }: SendOptions): Promise<Dispatcher.ResponseData> {
+  send (request: WireRequest, { dispatcher, retry }: SendOptions, exchange: Exchange): void {
+    const { method, origin, path, headers, body } = request
     const carrier = dispatcher ?? this.#shared ?? (this.#own ??= new Agent())
-    return await request(url, {
-      dispatcher: retry > 0 ? carrier.compose(retrying(retry)) : carrier,
-      method: method as Dispatcher.HttpMethod,
-      headers: headers as unknown as Iterable<[string, string]>,
-      body,
-      signal,
-      // The call has a deadline of its own.
-      headersTimeout: 0,
-    })
+    // The call has a deadline of its own.
+    const options: Dispatcher.DispatchOptions = { origin, path, method: method as Dispatcher.HttpMethod, headers: headers as string[], body, headersTimeout: 0 }
+    const dispatch = (handler: Dispatcher.DispatchHandler): void => {
+      try {
+        carrier.dispatch(options, handler)
+      } catch (error) {
+        exchange.onResponseError(undefined, error)
+      }
+    }
+    dispatch(retry > 0 && isRepeatable(request) ? new Repeating(dispatch, retry, exchange) : exchange)
   }
 
   async close (): Promise<void> {
     await this.#own?.destroy()
   }
-}
-
-/**
- * Repeats what may be repeated: idempotent methods with a body that is still there, after a network error, 429, 500, 502, 503 or 504,
- * with a back-off of up to 10 s and as `Retry-After` asks.
- */
-function retrying (maxRetries: number): Dispatcher.DispatcherComposeInterceptor {
-  return interceptors.retry({ maxRetries, minTimeout: 250, maxTimeout: 10_000, throwOnError: false })
 }

@@ -1,0 +1,213 @@
+import { Readable } from 'node:stream'
+import type { Dispatcher } from 'undici'
+import { callTimeout, toDownstreamError } from './downstream-error.ts'
+
+/** Header values as they came: those that came more than once as lists. */
+export type AnswerHeaders = Readonly<Record<string, string | string[] | undefined>>
+
+/** What is done with a body when it is there as a whole; where it broke off, with as much of it as came. */
+export type WholeBody = (error: unknown, body: Buffer) => void
+
+export interface ExchangeOptions {
+  /** Of the API, for the errors. */
+  readonly name: string
+  /** Milliseconds until the exchange must have ended, or {@link Exchange.stopTimer} has been called. */
+  readonly timeout: number
+  /** Each of them ends the exchange, which then fails with its reason. */
+  readonly signals: readonly AbortSignal[]
+  /** Status and headers are there; the body waits to be asked for. */
+  readonly onAnswer: (exchange: Exchange) => void
+  /** It has ended without an answer. */
+  readonly onFailure: (error: unknown) => void
+}
+
+/** Bytes of a body that are taken in before somebody asks for it. */
+const HIGH_WATER_MARK = 65_536
+const nothing = Buffer.alloc(0)
+
+/**
+ * One call from its beginning to the end of its answer.
+ *
+ * It is a handler on undici's dispatcher rather than undici's `request`, whose stream object costs more than all else in a small call.
+ * The body can be taken once: as a whole, or as a stream.
+ */
+export class Exchange implements Dispatcher.DispatchHandler {
+  status = 0
+  headers: AnswerHeaders = {}
+  readonly #options: ExchangeOptions
+  readonly #timer: NodeJS.Timeout
+  readonly #abort: ((event: Event) => void) | undefined
+  #controller: Dispatcher.DispatchController | undefined
+  #state: 'sent' | 'answered' | 'complete' | 'failed' = 'sent'
+  #error: unknown
+  #wasEnded = false
+  #ending: AbortController | undefined
+  #chunks: Buffer[] = []
+  #length = 0
+  #limit = HIGH_WATER_MARK
+  #whole: WholeBody | undefined
+  #stream: Readable | undefined
+
+  constructor (options: ExchangeOptions) {
+    this.#options = options
+    this.#timer = setTimeout(timeOut, options.timeout, this)
+    if (options.signals.length === 0) return
+    this.#abort = ({ target }) => this.end((target as AbortSignal).reason)
+    for (const signal of options.signals) {
+      if (signal.aborted) this.end(signal.reason)
+      else signal.addEventListener('abort', this.#abort, { once: true })
+    }
+  }
+
+  /** Whether the status is 2xx. */
+  get ok (): boolean {
+    return this.status >= 200 && this.status < 300
+  }
+
+  get isOver (): boolean {
+    return this.#state === 'complete' || this.#state === 'failed'
+  }
+
+  /** Whether it was ended from here: by its time-out, a signal, or {@link end}. */
+  get wasEnded (): boolean {
+    return this.#wasEnded
+  }
+
+  /** How the body has been taken. */
+  get taken (): 'whole' | 'stream' | undefined {
+    if (this.#whole !== undefined) return 'whole'
+    return this.#stream === undefined ? undefined : 'stream'
+  }
+
+  /** Aborted when the exchange is ended from here. */
+  get signal (): AbortSignal {
+    this.#ending ??= new AbortController()
+    if (this.#wasEnded) this.#ending.abort(this.#error)
+    return this.#ending.signal
+  }
+
+  /** What is left may take as long as it takes. */
+  stopTimer (): void {
+    clearTimeout(this.#timer)
+  }
+
+  /** Ends it from here: who waits for it is told `reason`. */
+  end (reason: unknown): void {
+    if (this.isOver) return
+    this.#wasEnded = true
+    this.#fail(reason)
+    this.#ending?.abort(reason)
+    this.#controller?.abort(new Error('the call was ended'))
+  }
+
+  /** Gives the body as a whole, or only as far as `limit` bytes: the rest is not waited for. */
+  takeWhole (whole: WholeBody, limit = Infinity): void {
+    this.#whole = whole
+    this.#limit = limit
+    if (this.#state === 'failed') whole(this.#error, this.#bytes())
+    else if (this.#state === 'complete' || this.#length >= limit) this.#deliver()
+    else this.#controller!.resume()
+  }
+
+  /** The body as it comes; the same stream every time. */
+  takeStream (): Readable {
+    return (this.#stream ??= this.#openStream())
+  }
+
+  onRequestStart (controller: Dispatcher.DispatchController): void {
+    this.#controller = controller
+    if (this.isOver) controller.abort(new Error('the call was ended'))
+  }
+
+  onResponseStart (_controller: Dispatcher.DispatchController, status: number, headers: AnswerHeaders): void {
+    // 1xx only announces the answer (RFC 9110 section 15.2).
+    if (status < 200 || this.#state !== 'sent') return
+    this.#state = 'answered'
+    this.status = status
+    this.headers = headers
+    this.#options.onAnswer(this)
+  }
+
+  onResponseData (controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (this.#state !== 'answered') return
+    if (this.#stream !== undefined) {
+      if (!this.#stream.push(chunk)) controller.pause()
+      return
+    }
+    this.#chunks.push(chunk)
+    this.#length += chunk.length
+    if (this.#length < this.#limit) return
+    if (this.#whole === undefined) controller.pause()
+    else this.#deliver()
+  }
+
+  onResponseEnd (): void {
+    if (this.#state !== 'answered') return
+    this.#state = 'complete'
+    this.#release()
+    if (this.#stream !== undefined) this.#stream.push(null)
+    else if (this.#whole !== undefined) this.#deliver()
+  }
+
+  onResponseError (_controller: Dispatcher.DispatchController | undefined, error: unknown): void {
+    this.#fail(toDownstreamError(error, this.#options.name))
+  }
+
+  /** It cannot be made, or has broken off. */
+  #fail (error: unknown): void {
+    if (this.isOver) return
+    const hasAnswered = this.#state === 'answered'
+    this.#state = 'failed'
+    this.#error = error
+    this.#release()
+    if (!hasAnswered) this.#options.onFailure(error)
+    else if (this.#stream !== undefined) this.#stream.destroy(error as Error)
+    else this.#whole?.(error, this.#bytes())
+  }
+
+  #deliver (): void {
+    if (this.#state === 'answered') {
+      this.#state = 'complete'
+      this.#release()
+      this.#controller!.abort(new Error('the rest of the body is not wanted'))
+    }
+    this.#whole!(undefined, this.#bytes())
+  }
+
+  #bytes (): Buffer {
+    const [first = nothing] = this.#chunks
+    return this.#chunks.length > 1 ? Buffer.concat(this.#chunks) : first
+  }
+
+  #openStream (): Readable {
+    const stream = new Readable({
+      read: () => this.#controller!.resume(),
+      destroy: (error, done) => {
+        this.end(error)
+        done(error)
+      },
+    })
+    // A body that nobody listens to must not end the process when it breaks off.
+    stream.on('error', () => {})
+    for (const chunk of this.#chunks) stream.push(chunk)
+    this.#chunks = []
+    if (this.#state === 'complete') stream.push(null)
+    if (this.#state === 'failed') stream.destroy(this.#error as Error)
+    return stream
+  }
+
+  #release (): void {
+    clearTimeout(this.#timer)
+    if (this.#abort === undefined) return
+    for (const signal of this.#options.signals) signal.removeEventListener('abort', this.#abort)
+  }
+
+  /** @internal */
+  timeOut (): void {
+    this.end(callTimeout(this.#options.name, this.#options.timeout))
+  }
+}
+
+function timeOut (exchange: Exchange): void {
+  exchange.timeOut()
+}
