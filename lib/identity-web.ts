@@ -9,8 +9,9 @@ import type { Logger } from './logger.ts'
 import { TokenProvider } from './msal/token-provider.ts'
 import { SharedTokens } from './store/shared-tokens.ts'
 import { TokenCipher } from './store/token-cipher.ts'
-import { TokenHeaderProvider, type AuthorizationHeaderProvider } from './tokens/authorization-header-provider.ts'
+import { TokenHeaderProvider, type AuthorizationHeaderProvider, type HeaderContext } from './tokens/authorization-header-provider.ts'
 import { systemClock, type Clock } from './tokens/clock.ts'
+import { HeaderPlans } from './tokens/header-plans.ts'
 import { ConfiguredTokenAcquirer, type TokenAcquirer } from './tokens/token-acquirer.ts'
 import { TokenEngine } from './tokens/token-engine.ts'
 
@@ -28,6 +29,8 @@ export interface Surroundings {
   readonly random?: () => number
 }
 
+type HeaderRules = Required<Pick<HeaderContext, 'identityFor' | 'plans'>>
+
 /** The engine of one configuration: its clients, and what they share. */
 export class IdentityWeb {
   readonly downstreamApi: DownstreamApi
@@ -35,6 +38,7 @@ export class IdentityWeb {
   readonly tokenAcquirer: TokenAcquirer
   readonly #engine: TokenEngine
   readonly #provider: TokenProvider
+  readonly #headerRules = new WeakMap<Binding['routeApis'], HeaderRules>()
   readonly #services: DownstreamServices
 
   /**
@@ -67,14 +71,21 @@ export class IdentityWeb {
   }
 
   /** A header provider for one request. */
-  authorizationHeaderProviderFor ({ routeApis, ...context }: Binding): AuthorizationHeaderProvider {
-    return new TokenHeaderProvider(this.#services.acquirer, { ...context, identityFor: identityForRoute(routeApis) })
+  authorizationHeaderProviderFor ({ routeApis, logger, signal }: Binding): AuthorizationHeaderProvider {
+    return new TokenHeaderProvider(this.#services.acquirer, { logger, signal, ...this.#rulesOf(routeApis) })
   }
 
   /** Ends what is under way, closes what the engine opened, and forgets the tokens. */
   async close (): Promise<void> {
     await Promise.all([this.#engine.close(), this.#services.transport.close()])
     await this.#provider.close()
+  }
+
+  /** What the requests of one route share. */
+  #rulesOf (routeApis: Binding['routeApis']): HeaderRules {
+    const rules = this.#headerRules.get(routeApis) ?? { identityFor: identityForRoute(routeApis), plans: new HeaderPlans() }
+    this.#headerRules.set(routeApis, rules)
+    return rules
   }
 }
 

@@ -1,6 +1,7 @@
 import type { AcquireTokenOptions } from '../configuration/schema.ts'
 import { checkAuthorizationHeaderOptions } from '../configuration/override.ts'
 import type { Logger } from '../logger.ts'
+import { HeaderPlans } from './header-plans.ts'
 import { identityOf, type Caller, type Identity, type IdentityOptions } from './identity.ts'
 import type { AcquiredToken, ConfiguredTokenAcquirer } from './token-acquirer.ts'
 import type { TokenSource } from './token.ts'
@@ -45,6 +46,8 @@ export type CheckedOptions = AuthorizationHeaderProviderOptions & { readonly acq
 export interface HeaderContext {
   readonly logger?: Logger
   readonly signal?: () => AbortSignal
+  /** What was asked for before under the same {@link identityFor}. */
+  readonly plans?: HeaderPlans
   /** What the route allows for these scopes: it may fill the options in, or refuse. */
   readonly identityFor?: (caller: Caller, scopes: readonly string[], options: CheckedOptions) => { identity: Identity, acquireTokenOptions: AcquireTokenOptions }
 }
@@ -53,22 +56,24 @@ export interface HeaderContext {
 export class TokenHeaderProvider implements AuthorizationHeaderProvider {
   readonly #acquirer: ConfiguredTokenAcquirer
   readonly #context: HeaderContext
+  readonly #plans: HeaderPlans
 
   constructor (acquirer: ConfiguredTokenAcquirer, context: HeaderContext = {}) {
     this.#acquirer = acquirer
     this.#context = context
+    this.#plans = context.plans ?? new HeaderPlans()
   }
 
-  async createAuthorizationHeaderForApp (scope: string, options?: AuthorizationHeaderProviderOptions): Promise<string> {
-    return toHeader(this.#acquire('app', scope, options))
+  createAuthorizationHeaderForApp (scope: string, options?: AuthorizationHeaderProviderOptions): Promise<string> {
+    return this.#header('app', scope, options)
   }
 
-  async createAuthorizationHeaderForUser (scopes: string | readonly string[], options?: AuthorizationHeaderProviderOptions, _user?: unknown): Promise<string> {
-    return toHeader(this.#acquire('user', scopes, options))
+  createAuthorizationHeaderForUser (scopes: string | readonly string[], options?: AuthorizationHeaderProviderOptions, _user?: unknown): Promise<string> {
+    return this.#header('user', scopes, options)
   }
 
-  async createAuthorizationHeader (scopes: string | readonly string[], options?: AuthorizationHeaderProviderOptions, _user?: unknown): Promise<string> {
-    return toHeader(this.#acquire('configured', scopes, options))
+  createAuthorizationHeader (scopes: string | readonly string[], options?: AuthorizationHeaderProviderOptions, _user?: unknown): Promise<string> {
+    return this.#header('configured', scopes, options)
   }
 
   async createAuthorizationHeaderInformationForApp (scope: string, options?: AuthorizationHeaderProviderOptions): Promise<AuthorizationHeaderInformation> {
@@ -83,26 +88,28 @@ export class TokenHeaderProvider implements AuthorizationHeaderProvider {
     return toInformation(this.#acquire('configured', scopes, options))
   }
 
-  async #acquire (caller: Caller, scope: string | readonly string[], given: AuthorizationHeaderProviderOptions = {}): Promise<AcquiredToken> {
+  async #header (caller: Caller, scope: string | readonly string[], options: AuthorizationHeaderProviderOptions | undefined): Promise<string> {
+    const known = this.#plans.get(caller, scope, options)
+    const token = (known && this.#acquirer.atHand(known)) ?? (await this.#acquire(caller, scope, options)).token
+    return token.authorizationHeader
+  }
+
+  async #acquire (caller: Caller, scope: string | readonly string[], given: AuthorizationHeaderProviderOptions | undefined): Promise<AcquiredToken> {
     const { logger, signal, identityFor = byOptions } = this.#context
     const scopes = [scope].flat()
-    const options = checkAuthorizationHeaderOptions(given, 'options')
+    const options = checkAuthorizationHeaderOptions(given ?? {}, 'options')
     const { identity, acquireTokenOptions } = identityFor(caller, scopes, { ...options, acquireTokenOptions: options.acquireTokenOptions ?? {} })
-    const signals = [acquireTokenOptions.signal, signal?.()].filter(signal => signal !== undefined)
-    return this.#acquirer.acquire(this.#acquirer.prepare(identity, scopes, acquireTokenOptions), {
-      forceRefresh: acquireTokenOptions.forceRefresh,
-      signal: signals.length > 1 ? AbortSignal.any(signals) : signals[0],
-      logger,
-    })
+    const { forceRefresh, signal: ofOptions } = acquireTokenOptions
+    const prepared = this.#acquirer.prepare(identity, scopes, acquireTokenOptions)
+    if (!forceRefresh && prepared.request.claims === undefined && ofOptions === undefined) this.#plans.set(caller, scope, given, prepared)
+
+    const signals = [ofOptions, signal?.()].filter(signal => signal !== undefined)
+    return this.#acquirer.acquire(prepared, { forceRefresh, signal: signals.length > 1 ? AbortSignal.any(signals) : signals[0], logger })
   }
 }
 
 function byOptions (caller: Caller, _scopes: readonly string[], options: CheckedOptions): { identity: Identity, acquireTokenOptions: AcquireTokenOptions } {
   return { identity: identityOf(caller, options as IdentityOptions, 'The header'), acquireTokenOptions: options.acquireTokenOptions }
-}
-
-async function toHeader (acquired: Promise<AcquiredToken>): Promise<string> {
-  return (await acquired).token.authorizationHeader
 }
 
 async function toInformation (acquired: Promise<AcquiredToken>): Promise<AuthorizationHeaderInformation> {
