@@ -200,7 +200,7 @@ function composePlain ({ plan, method, content }: Call, token: Token): Composed 
 
 /** `callApi…` give the answer as it is. */
 const giveResponse: Answered<DownstreamResponse> = (exchange, { plan }, { url }, { resolve }) => {
-  exchange.stopTimer()
+  exchange.waitForBody()
   resolve(new StreamingResponse(plan.api.name, url, exchange))
 }
 
@@ -212,7 +212,7 @@ const giveValue: Answered<unknown> = (exchange, { plan: { api }, method }, { url
     const response = new StreamingResponse(api.name, url, exchange)
     untilAborted((async () => deserializer(response))(), exchange.signal).then(resolve, reject).finally(() => exchange.end(new Error('the body is not wanted')))
   } else if (ok && api.responseType === 'stream') {
-    exchange.stopTimer()
+    exchange.waitForBody()
     resolve(exchange.takeStream())
   } else {
     exchange.takeWhole((error, body) => attempt(() => {

@@ -1,7 +1,8 @@
 import type { Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
 import { DownstreamBodyError } from '../errors.ts'
-import type { AnswerHeaders, Exchange } from './exchange.ts'
+import { headerValues, type AnswerHeaders } from './answer-headers.ts'
+import type { Exchange } from './exchange.ts'
 import type { DownstreamResponse } from './types.ts'
 
 /** How much of a body that nobody wants is read away to keep the connection, in bytes and milliseconds; what takes more costs it. */
@@ -96,7 +97,7 @@ export function toArrayBuffer ({ buffer, byteOffset, byteLength }: Buffer): Arra
 
 export function toHeaders (raw: AnswerHeaders): Headers {
   const headers = new Headers()
-  for (const [name, value] of Object.entries(raw)) {
+  for (const [name, value] of Object.entries(headerValues(raw))) {
     for (const item of [value ?? []].flat()) headers.append(name, item)
   }
   return headers

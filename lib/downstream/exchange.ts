@@ -1,9 +1,7 @@
 import { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
+import type { AnswerHeaders } from './answer-headers.ts'
 import { callTimeout, toDownstreamError } from './downstream-error.ts'
-
-/** Header values as they came: those that came more than once as lists. */
-export type AnswerHeaders = Readonly<Record<string, string | string[] | undefined>>
 
 /** What is done with a body when it is there as a whole; where it broke off, with as much of it as came. */
 export type WholeBody = (error: unknown, body: Buffer) => void
@@ -11,7 +9,7 @@ export type WholeBody = (error: unknown, body: Buffer) => void
 export interface ExchangeOptions {
   /** Of the API, for the errors. */
   readonly name: string
-  /** Milliseconds until the exchange must have ended, or {@link Exchange.stopTimer} has been called. */
+  /** Milliseconds until the exchange must have ended, or {@link Exchange.waitForBody} has been called. */
   readonly timeout: number
   /** Each of them ends the exchange, which then fails with its reason. */
   readonly signals: readonly AbortSignal[]
@@ -21,6 +19,8 @@ export interface ExchangeOptions {
   readonly onFailure: (error: unknown) => void
 }
 
+/** Milliseconds between two parts of a body that may take as long as it takes. */
+const BODY_TIMEOUT = 300_000
 /** Bytes of a body that are taken in before somebody asks for it. */
 const HIGH_WATER_MARK = 65_536
 const nothing = Buffer.alloc(0)
@@ -35,7 +35,8 @@ export class Exchange implements Dispatcher.DispatchHandler {
   status = 0
   headers: AnswerHeaders = {}
   readonly #options: ExchangeOptions
-  readonly #timer: NodeJS.Timeout
+  #timer: NodeJS.Timeout
+  #isWaitingForBody = false
   readonly #abort: ((event: Event) => void) | undefined
   #controller: Dispatcher.DispatchController | undefined
   #state: 'sent' | 'answered' | 'complete' | 'failed' = 'sent'
@@ -86,9 +87,11 @@ export class Exchange implements Dispatcher.DispatchHandler {
     return this.#ending.signal
   }
 
-  /** What is left may take as long as it takes. */
-  stopTimer (): void {
+  /** What is left may take as long as it takes, if only it comes. */
+  waitForBody (): void {
     clearTimeout(this.#timer)
+    this.#isWaitingForBody = true
+    this.#timer = setTimeout(timeOut, BODY_TIMEOUT, this)
   }
 
   /** Ends it from here: who waits for it is told `reason`. */
@@ -130,6 +133,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
 
   onResponseData (controller: Dispatcher.DispatchController, chunk: Buffer): void {
     if (this.#state !== 'answered') return
+    if (this.#isWaitingForBody) this.#timer.refresh()
     if (this.#stream !== undefined) {
       if (!this.#stream.push(chunk)) controller.pause()
       return
@@ -204,7 +208,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
 
   /** @internal */
   timeOut (): void {
-    this.end(callTimeout(this.#options.name, this.#options.timeout))
+    this.end(callTimeout(this.#options.name, this.#isWaitingForBody ? BODY_TIMEOUT : this.#options.timeout))
   }
 }
 

@@ -1,7 +1,8 @@
 import type { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import { retryAfterSeconds } from '../tokens/retry-after.ts'
-import type { AnswerHeaders, Exchange } from './exchange.ts'
+import { headerValue, type AnswerHeaders } from './answer-headers.ts'
+import type { Exchange } from './exchange.ts'
 import type { WireRequest } from './transport.ts'
 
 // RFC 9110 section 9.2.2.
@@ -72,7 +73,7 @@ export class Repeating implements Dispatcher.DispatchHandler, Dispatcher.Dispatc
   onResponseStart (_controller: Dispatcher.DispatchController, status: number, headers: AnswerHeaders): void {
     if (this.#left > 0 && again.has(status)) {
       this.#answer = 'dropped'
-      this.#retryAfter = retryAfterSeconds(headers['retry-after']?.toString(), Date.now())
+      this.#retryAfter = retryAfterSeconds(headerValue(headers, 'retry-after'), Date.now())
     } else {
       if (status >= 200) this.#answer = 'given'
       this.#exchange.onResponseStart(this, status, headers)

@@ -1,5 +1,6 @@
 import { Agent, type Dispatcher } from 'undici'
 import type { Exchange } from './exchange.ts'
+import { RawHandler } from './raw-handler.ts'
 import { isRepeatable, Repeating } from './repeating.ts'
 import type { WireBody } from './request-body.ts'
 
@@ -33,8 +34,8 @@ export class Transport {
 
   send (request: WireRequest, { dispatcher, retry }: SendOptions, exchange: Exchange): void {
     const { method, origin, path, headers, body } = request
-    const carrier = dispatcher ?? this.#shared ?? (this.#own ??= new Agent())
-    // The call has a deadline of its own.
+    const carrier = dispatcher ?? this.#shared ?? (this.#own ??= new Agent({ headersTimeout: 0, bodyTimeout: 0 }))
+    // The exchange has deadlines of its own, which cost less.
     const options: Dispatcher.DispatchOptions = { origin, path, method: method as Dispatcher.HttpMethod, headers: headers as string[], body, headersTimeout: 0 }
     const dispatch = (handler: Dispatcher.DispatchHandler): void => {
       try {
@@ -43,7 +44,8 @@ export class Transport {
         exchange.onResponseError(undefined, error)
       }
     }
-    dispatch(retry > 0 && isRepeatable(request) ? new Repeating(dispatch, retry, exchange) : exchange)
+    if (retry > 0 && isRepeatable(request)) dispatch(new Repeating(dispatch, retry, exchange))
+    else dispatch(carrier === this.#own ? new RawHandler(exchange) as Dispatcher.DispatchHandler : exchange)
   }
 
   async close (): Promise<void> {

@@ -1,6 +1,7 @@
 import type { ApiConfiguration } from '../configuration/configuration.ts'
 import { DownstreamBodyError, DownstreamStatusError } from '../errors.ts'
 import { redact } from '../redact.ts'
+import { headerValue } from './answer-headers.ts'
 import { parseJson, toArrayBuffer, toHeaders, toText } from './downstream-response.ts'
 import type { Exchange } from './exchange.ts'
 import { isJson } from './request-body.ts'
@@ -18,7 +19,7 @@ export function typedBody ({ status, headers }: Pick<Exchange, 'status' | 'heade
   if (responseType === 'text') return toText(body)
   if (body.length === 0) return undefined
 
-  const mediaType = headers['content-type'] === undefined ? undefined : String(headers['content-type'])
+  const mediaType = headerValue(headers, 'content-type')
   if (mediaType === undefined) return responseType === 'json' ? parseJson(toText(body), name) : toText(body)
   if (isJson(mediaType)) return parseJson(toText(body), name)
   if (responseType === 'json') throw new DownstreamBodyError(`${name} answered with ${mediaType}, and was asked for JSON: ask for another responseType, or set a deserializer`)
