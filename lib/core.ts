@@ -13,7 +13,7 @@ import type { TokenAcquirer } from './tokens/token-acquirer.ts'
 export * from './public.ts'
 
 /** Options of {@link TokenAcquirerFactory}: those of the plugin, and where the settings and the log lines are. */
-export interface TokenAcquirerFactoryOptions extends Omit<FastifyIdentityWebOptions, 'appSettings'> {
+export interface TokenAcquirerFactoryOptions extends Omit<FastifyIdentityWebOptions, 'appSettings' | 'prewarm' | 'prewarmFailure'> {
   /** `appsettings.json`, or its folder. Default: the working directory, where it may be missing when `azureAd` or `downstreamApis` hold options. Not read when `config` is given. */
   path?: string
   /** Where log lines go. Default: a pino logger on standard error, from level `warn` on. */

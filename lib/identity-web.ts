@@ -6,6 +6,7 @@ import type { RouteApi } from './downstream/route-apis.ts'
 import { identityForRoute } from './downstream/route-header.ts'
 import { Transport } from './downstream/transport.ts'
 import type { Logger } from './logger.ts'
+import { prewarm } from './prewarm.ts'
 import { TokenProvider } from './msal/token-provider.ts'
 import { SharedTokens } from './store/shared-tokens.ts'
 import { TokenCipher } from './store/token-cipher.ts'
@@ -40,6 +41,7 @@ export class IdentityWeb {
   readonly #provider: TokenProvider
   readonly #headerRules = new WeakMap<Binding['routeApis'], HeaderRules>()
   readonly #services: DownstreamServices
+  readonly #prewarm: { readonly apis: boolean | readonly string[], readonly failure: 'fail' | 'warn', readonly clock: Clock, readonly logger: Logger }
 
   /**
    * @param configuration has been parsed
@@ -60,9 +62,22 @@ export class IdentityWeb {
     })
     const acquirer = new ConfiguredTokenAcquirer(configuration, this.#engine, logger)
     this.#services = { configuration, acquirer, transport: new Transport(dispatcher), plans: new WeakMap() }
+    this.#prewarm = { apis: options.prewarm, failure: options.prewarmFailure, clock, logger }
     this.tokenAcquirer = acquirer
     this.authorizationHeaderProvider = new TokenHeaderProvider(acquirer)
     this.downstreamApi = new DownstreamClient(this.#services, { logger })
+  }
+
+  /**
+   * Acquires the tokens that the options want before the application is ready.
+   *
+   * @param limit milliseconds that it may take
+   * @throws TokenAcquisitionError that names every token that could not be acquired, where the options say so
+   */
+  async prewarm (routeApis: readonly RouteApi[], limit: number): Promise<void> {
+    const { configuration, acquirer } = this.#services
+    const { apis, ...options } = this.#prewarm
+    if (apis !== false) await prewarm(configuration, routeApis, acquirer, { ...options, apis, limit })
   }
 
   /** A client for one request: with the identities of its route, until the request ends, and with its log. */

@@ -69,7 +69,10 @@ export async function identityWeb (fastify: FastifyInstance, pluginOptions: Fast
   })
 
   fastify.addHook('onRoute', (route: RouteOptions) => declarations.check(route))
-  fastify.addHook('onReady', async () => declarations.throwFaults())
+  fastify.addHook('onReady', async () => {
+    declarations.throwFaults()
+    await identityWeb.prewarm(declarations.all, prewarmLimit(fastify))
+  })
   fastify.addHook('onRequest', (request, reply, done) => {
     declarations.requireSound(request.routeOptions.config);
     (request as Bound)[kReply] = reply
@@ -98,4 +101,9 @@ function sourceOf (fastify: FastifyInstance, { config, appSettings, azureAd, dow
 function appSettingsOf (appSettings: boolean | string | undefined): unknown {
   if (appSettings === undefined || appSettings === false) return undefined
   return loadAppSettings(appSettings === true ? {} : { path: appSettings })
+}
+
+/** Milliseconds: less than Fastify waits for a hook, so that the reason is told, and not that the time is up. */
+function prewarmLimit ({ initialConfig: { pluginTimeout = 10_000 } }: FastifyInstance): number {
+  return pluginTimeout === 0 ? 60_000 : pluginTimeout * 0.8
 }

@@ -1,6 +1,7 @@
 import type { FastifyRequest, RouteOptions } from 'fastify'
 import type { Configuration } from '../lib/configuration/configuration.ts'
 import { parseRouteApis, type RouteApi } from '../lib/downstream/route-apis.ts'
+import { collecting } from '../lib/configuration/collecting.ts'
 import { ConfigurationError } from '../lib/errors.ts'
 
 type RouteApis = ReadonlyMap<string, RouteApi>
@@ -14,6 +15,7 @@ export class RouteDeclarations {
   /** The URL at which a `config` was checked last, without the slash that Fastify adds to prefixes. */
   readonly #checked = new WeakMap<object, string>()
   readonly #faults: string[] = []
+  readonly #all: RouteApi[] = []
 
   constructor (configuration: Configuration) {
     this.#configuration = configuration
@@ -28,17 +30,17 @@ export class RouteDeclarations {
 
     const where = `route ${[method].flat().join(',')} ${url} config`
     if ('auth' in config) this.#faults.push(authFault(where))
-    try {
-      this.#parse(config, where)
-    } catch (error) {
-      if (!(error instanceof ConfigurationError)) throw error
-      this.#faults.push(...error.faults)
-    }
+    collecting(this.#faults, () => this.#parse(config, where))
   }
 
   /** @throws ConfigurationError when a route has a fault */
   throwFaults (): void {
     if (this.#faults.length > 0) throw new ConfigurationError(this.#faults)
+  }
+
+  /** Everything that was declared, in no order. */
+  get all (): readonly RouteApi[] {
+    return this.#all
   }
 
   /**
@@ -65,6 +67,7 @@ export class RouteDeclarations {
 
     const routeApis = parseRouteApis(downstreamApi, this.#configuration, `${where}.downstreamApi`)
     this.#parsed.set(downstreamApi, routeApis)
+    this.#all.push(...routeApis.values())
     return routeApis
   }
 }

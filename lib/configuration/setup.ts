@@ -1,4 +1,5 @@
 import { ConfigurationError } from '../errors.ts'
+import { collecting } from './collecting.ts'
 import { parseConfiguration, type Configuration } from './configuration.ts'
 import { parseOptions, soundOptions, type IdentityWebOptions } from './schema.ts'
 
@@ -23,17 +24,9 @@ export function setUp (given: unknown, sourceOf: (options: IdentityWebOptions) =
   return { options, configuration }
 }
 
-function configurationOf ({ azureAd, downstreamApis }: IdentityWebOptions, source: unknown): Configuration {
-  return parseConfiguration({ source, ...azureAd !== undefined && { azureAd }, ...downstreamApis !== undefined && { downstreamApis } })
-}
-
-/** What `work` gives; `undefined` when there are faults, which are added to `faults`. */
-function collecting<T> (faults: string[], work: () => T): T | undefined {
-  try {
-    return work()
-  } catch (error) {
-    if (!(error instanceof ConfigurationError)) throw error
-    faults.push(...error.faults)
-    return undefined
-  }
+function configurationOf ({ azureAd, downstreamApis, prewarm }: IdentityWebOptions, source: unknown): Configuration {
+  const configuration = parseConfiguration({ source, ...azureAd !== undefined && { azureAd }, ...downstreamApis !== undefined && { downstreamApis } })
+  const unknown = Array.isArray(prewarm) ? prewarm.filter((name: string) => !configuration.apis.has(name)) : []
+  if (unknown.length > 0) throw new ConfigurationError(unknown.map(name => `options.prewarm: there is no downstream API "${name}"`))
+  return configuration
 }

@@ -1,6 +1,7 @@
 import { missingOf, type ApiConfiguration, type Configuration } from '../configuration/configuration.ts'
 import type { AcquireTokenOptions, DownstreamApiOptions, ManagedIdentityOptions } from '../configuration/schema.ts'
 import { applyOverride } from '../configuration/override.ts'
+import { collecting } from '../configuration/collecting.ts'
 import { ConfigurationError, IdentityNotAllowedError } from '../errors.ts'
 import type { Caller, Identity } from '../tokens/identity.ts'
 import type { ApiName } from './api-names.ts'
@@ -36,12 +37,8 @@ export function parseRouteApis (declared: unknown, configuration: Configuration,
   const faults: string[] = []
   const routeApis = new Map<string, RouteApi>()
   for (const [name, options] of Object.entries(declared)) {
-    try {
-      routeApis.set(name, parseRouteApi(name, options, configuration, `${where}.${name}`))
-    } catch (error) {
-      if (!(error instanceof ConfigurationError)) throw error
-      faults.push(...error.faults)
-    }
+    const routeApi = collecting(faults, () => parseRouteApi(name, options, configuration, `${where}.${name}`))
+    if (routeApi !== undefined) routeApis.set(name, routeApi)
   }
   if (faults.length > 0) throw new ConfigurationError(faults)
   return routeApis
@@ -52,14 +49,23 @@ function parseRouteApi (name: string, options: unknown, configuration: Configura
   if (base === undefined) throw new ConfigurationError([`${where}: no downstream API is configured under this name; names are case-sensitive, and there is ${[...configuration.apis.keys()].join(', ') || 'none'}`])
   if (typeof options !== 'object' || options === null || Array.isArray(options)) throw new ConfigurationError([`${where}: expected an object`])
 
-  const { identity, ...override } = options as RouteApiOptions
-  if (identity !== undefined && !identities.includes(identity)) {
-    throw new ConfigurationError([`${where}.identity: expected ${identities.map(known => `'${known}'`).join(', ')}`])
+  const faults: string[] = []
+  const { identity, override } = splitIdentity(options as Record<string, unknown>, where, faults)
+  const given = collecting(faults, () => applyOverride(base, override, where, { baseUrl: true }))
+  if (given !== undefined && identity !== undefined) {
+    faults.push(...[...contradictions(identity, base, given), ...unservable(identity, given, configuration)].map(fault => `${where}.identity: ${fault}`))
   }
-  const given = applyOverride(base, override, where, { baseUrl: true })
-  const faults = identity === undefined ? [] : [...contradictions(identity, base, given), ...unservable(identity, given, configuration)]
-  if (faults.length > 0) throw new ConfigurationError(faults.map(fault => `${where}.identity: ${fault}`))
+  if (given === undefined || faults.length > 0) throw new ConfigurationError(faults)
   return { identity, api: identity === undefined ? given : only(identity, given) }
+}
+
+/** The identity, whatever the letter case of its key, and what is left. */
+function splitIdentity (options: Record<string, unknown>, where: string, faults: string[]): { identity: Identity | undefined, override: object } {
+  const isIdentity = (key: string) => key.toLowerCase() === 'identity'
+  const [key, value] = Object.entries(options).find(([key]) => isIdentity(key)) ?? []
+  const identity = identities.find(known => known === value)
+  if (value !== undefined && identity === undefined) faults.push(`${where}.${key}: expected ${identities.map(known => `'${known}'`).join(', ')}`)
+  return { identity, override: Object.fromEntries(Object.entries(options).filter(([key]) => !isIdentity(key))) }
 }
 
 /** The API with options that speak for `identity` alone. */
@@ -109,5 +115,5 @@ export function sameAcquisition (a: AcquireTokenOptions, b: AcquireTokenOptions)
 
 function sameManagedIdentity (a: ManagedIdentityOptions | undefined, b: ManagedIdentityOptions | undefined): boolean {
   if (a === undefined || b === undefined) return a === b
-  return a.userAssignedClientId === b.userAssignedClientId && a.userAssignedObjectId === b.userAssignedObjectId && a.userAssignedResourceId === b.userAssignedResourceId
+  return a.userAssignedClientId === b.userAssignedClientId && a.userAssignedObjectId === b.userAssignedObjectId && a.userAssignedResourceId?.toLowerCase() === b.userAssignedResourceId?.toLowerCase()
 }

@@ -10,6 +10,7 @@ const scopeToken = /^[\x21\x23-\x5b\x5d-\x7e]+$/
  * @see https://learn.microsoft.com/entra/identity-platform/scopes-oidc#the-default-scope
  */
 export function requireDefaultScope (scope: string): void {
+  if (scope === '') throw new ConfigurationError(['scopes: a token is asked for, and there is no scope: configure Scopes, or pass "<App ID URI of the API>/.default"'])
   if (typeof scope !== 'string' || !scopeToken.test(scope)) throw new ConfigurationError(['scopes: a scope is one word of printable characters, without quotation marks and backslashes'])
   if (!scope.toLowerCase().endsWith(suffix) || scope.length === suffix.length) {
     throw new ScopeNotDefaultError(`An app token is asked for with a scope that ends in "${suffix}", and "${scope}" does not: use "<App ID URI of the API>${suffix}"`)
@@ -25,7 +26,10 @@ export function resourceOf (scope: string): string {
   return scope.slice(0, -suffix.length)
 }
 
-/** The resource that any scope belongs to: all before its last segment, as in `api://todo` of `api://todo/Todo.Read`; the whole of a scope without segments. */
+/**
+ * The resource that any scope belongs to: all before its last segment, as in `todo` of `api://todo/Todo.Read`; the whole of a scope
+ * without segments. `api://<client id>` and `<client id>` are the same resource.
+ */
 export function resourceOfScope (scope: string): string {
-  return scope.slice(0, Math.max(scope.lastIndexOf('/'), 0) || scope.length).toLowerCase()
+  return scope.slice(0, Math.max(scope.lastIndexOf('/'), 0) || scope.length).toLowerCase().replace(/^api:\/\//, '')
 }

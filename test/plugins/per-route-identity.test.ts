@@ -205,3 +205,26 @@ t.test('a call of a request ends when its client goes away', async t => {
 
   t.match(outcome, { name: 'AbortError' })
 })
+
+t.test('the header provider holds every spelling of a resource to what the route declares', async t => {
+  const world = await startWorld(t)
+  const app = await buildIn(t, world, {}, app => {
+    app.get('/', { config: { downstreamApi: { MyWebApi: { identity: 'managed-identity' } } } }, async request =>
+      request.authorizationHeaderProvider.createAuthorizationHeaderInformationForApp(scope.replace('api://', '')))
+  })
+
+  t.match((await app.inject(get('/'))).json(), { identity: 'managed-identity' })
+})
+
+t.test('a route\'s identity and its other options are checked together, in any letter case of the keys', async t => {
+  const world = await startWorld(t)
+  await t.rejects(buildIn(t, world, {}, app => {
+    app.get('/', { config: { downstreamApi: { MyWebApi: { Identity: 'managed', timeout: 0 } } } } as never, () => '')
+  }), { code: 'FST_IDW_CONFIG_INVALID', faults: [/MyWebApi\.Identity: expected 'client-credential'/, /MyWebApi\.timeout: /] } as never)
+
+  const app = await buildIn(t, world, {}, app => {
+    app.get('/', { config: { downstreamApi: { MyWebApi: { Identity: 'managed-identity' } } } } as never, request => request.downstreamApi.getForApp('MyWebApi'))
+  })
+  t.equal((await app.inject(get('/'))).statusCode, 200)
+  t.equal(world.todoApi.callers.at(-1)?.['azp'], world.identities.systemAssigned.clientId)
+})
