@@ -98,7 +98,7 @@ export function toArrayBuffer ({ buffer, byteOffset, byteLength }: Buffer): Arra
 export function toHeaders (raw: AnswerHeaders): Headers {
   const headers = new Headers()
   for (const [name, value] of Object.entries(headerValues(raw))) {
-    for (const item of [value ?? []].flat()) headers.append(name, item)
+    for (const item of [value].flat()) headers.append(name, item!)
   }
   return headers
 }

@@ -6,6 +6,9 @@ import { callTimeout, toDownstreamError } from './downstream-error.ts'
 /** What is done with a body when it is there as a whole; where it broke off, with as much of it as came. */
 export type WholeBody = (error: unknown, body: Buffer) => void
 
+/** What an exchange does to the connection that carries it. */
+export type Controller = Pick<Dispatcher.DispatchController, 'abort' | 'pause' | 'resume'>
+
 export interface ExchangeOptions {
   /** Of the API, for the errors. */
   readonly name: string
@@ -38,7 +41,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   #timer: NodeJS.Timeout
   #isWaitingForBody = false
   readonly #abort: ((event: Event) => void) | undefined
-  #controller: Dispatcher.DispatchController | undefined
+  #controller: Controller | undefined
   #state: 'sent' | 'answered' | 'complete' | 'failed' = 'sent'
   #error: unknown
   #wasEnded = false
@@ -117,12 +120,12 @@ export class Exchange implements Dispatcher.DispatchHandler {
     return (this.#stream ??= this.#openStream())
   }
 
-  onRequestStart (controller: Dispatcher.DispatchController): void {
+  onRequestStart (controller: Controller): void {
     this.#controller = controller
     if (this.isOver) controller.abort(new Error('the call was ended'))
   }
 
-  onResponseStart (_controller: Dispatcher.DispatchController, status: number, headers: AnswerHeaders): void {
+  onResponseStart (_controller: Controller, status: number, headers: AnswerHeaders): void {
     // 1xx only announces the answer (RFC 9110 section 15.2).
     if (status < 200 || this.#state !== 'sent') return
     this.#state = 'answered'
@@ -131,7 +134,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.#options.onAnswer(this)
   }
 
-  onResponseData (controller: Dispatcher.DispatchController, chunk: Buffer): void {
+  onResponseData (controller: Controller, chunk: Buffer): void {
     if (this.#state !== 'answered') return
     if (this.#isWaitingForBody) this.#timer.refresh()
     if (this.#stream !== undefined) {
@@ -153,7 +156,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
     else if (this.#whole !== undefined) this.#deliver()
   }
 
-  onResponseError (_controller: Dispatcher.DispatchController | undefined, error: unknown): void {
+  onResponseError (_controller: Controller | undefined, error: unknown): void {
     this.#fail(toDownstreamError(error, this.#options.name))
   }
 

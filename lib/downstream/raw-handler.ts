@@ -1,15 +1,12 @@
-import type { Dispatcher } from 'undici'
-import type { Exchange } from './exchange.ts'
+import type { Controller, Exchange } from './exchange.ts'
 
 /**
  * Lets an exchange listen to the transport's own connections in the way that undici's clients speak inside: with headers as they came
  * over the wire, which most calls ask for one of. A dispatcher that somebody else brings is listened to in the documented way.
  */
-export class RawHandler implements Dispatcher.DispatchController {
-  aborted = false
-  paused = false
-  reason: Error | null = null
+export class RawHandler implements Controller {
   readonly #exchange: Exchange
+  #isPaused = false
   #abort: ((reason: Error) => void) | undefined
   #resume: (() => void) | undefined
 
@@ -18,19 +15,16 @@ export class RawHandler implements Dispatcher.DispatchController {
   }
 
   abort (reason: Error): void {
-    if (this.aborted) return
-    this.aborted = true
-    this.reason = reason
     this.#abort!(reason)
   }
 
   pause (): void {
-    this.paused = true
+    this.#isPaused = true
   }
 
   resume (): void {
-    if (!this.paused) return
-    this.paused = false
+    if (!this.#isPaused) return
+    this.#isPaused = false
     this.#resume!()
   }
 
@@ -42,12 +36,12 @@ export class RawHandler implements Dispatcher.DispatchController {
   onHeaders (status: number, headers: Buffer[], resume: () => void): boolean {
     this.#resume = resume
     this.#exchange.onResponseStart(this, status, headers)
-    return !this.paused
+    return !this.#isPaused
   }
 
   onData (chunk: Buffer): boolean {
     this.#exchange.onResponseData(this, chunk)
-    return !this.paused
+    return !this.#isPaused
   }
 
   onComplete (): void {

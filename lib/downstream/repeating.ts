@@ -2,7 +2,7 @@ import type { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import { retryAfterSeconds } from '../tokens/retry-after.ts'
 import { headerValue, type AnswerHeaders } from './answer-headers.ts'
-import type { Exchange } from './exchange.ts'
+import type { Controller, Exchange } from './exchange.ts'
 import type { WireRequest } from './transport.ts'
 
 // RFC 9110 section 9.2.2.
@@ -21,14 +21,14 @@ export function isRepeatable ({ method, body }: WireRequest): boolean {
  * Stands between the dispatcher and an exchange, and makes the request again after a network error, or a status that means "again".
  * What the exchange sees is the last answer only.
  */
-export class Repeating implements Dispatcher.DispatchHandler, Dispatcher.DispatchController {
+export class Repeating implements Dispatcher.DispatchHandler, Controller {
   readonly #dispatch: (handler: Dispatcher.DispatchHandler) => void
   readonly #exchange: Exchange
   #left: number
   #made = 0
   /** Seconds, as the API has asked. */
   #retryAfter: number | undefined
-  #controller: Dispatcher.DispatchController | undefined
+  #controller: Controller | undefined
   #timer: NodeJS.Timeout | undefined
   /** What the present attempt has come to: nothing yet, an answer that is dropped, or the one that counts. */
   #answer: 'none' | 'dropped' | 'given' = 'none'
@@ -40,29 +40,17 @@ export class Repeating implements Dispatcher.DispatchHandler, Dispatcher.Dispatc
     this.#exchange = exchange
   }
 
-  get aborted (): boolean {
-    return this.#controller?.aborted ?? false
-  }
-
-  get paused (): boolean {
-    return this.#controller?.paused ?? false
-  }
-
-  get reason (): Error | null {
-    return this.#controller?.reason ?? null
-  }
-
   abort (reason: Error): void {
     clearTimeout(this.#timer)
-    this.#controller?.abort(reason)
+    this.#controller!.abort(reason)
   }
 
   pause (): void {
-    this.#controller?.pause()
+    this.#controller!.pause()
   }
 
   resume (): void {
-    this.#controller?.resume()
+    this.#controller!.resume()
   }
 
   onRequestStart (controller: Dispatcher.DispatchController): void {

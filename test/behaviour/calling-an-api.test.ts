@@ -1,5 +1,6 @@
 import t from 'tap'
 import { Readable } from 'node:stream'
+import { once } from 'node:events'
 import { buffer } from 'node:stream/consumers'
 import type { ServerResponse } from 'node:http'
 import type { FastifyInstance } from 'fastify'
@@ -295,4 +296,141 @@ t.test('retry repeats what may be repeated, and gives the last answer', async t 
   t.strictSame(await api.getForApp('Api', { retry: 1 }), {})
   await t.rejects(api.postForApp('Api', {}, { retry: 1 }), { code: 'FST_IDW_DOWNSTREAM_STATUS', downstream: { status: 503 } } as never)
   t.strictSame(requests.map(({ method }) => method), ['GET', 'GET', 'POST'])
+})
+
+t.test('an override that is an async function is refused, since its changes would come too late', async t => {
+  const { api, requests } = await apiThat(t)
+  for (const override of [async () => {}, async () => { throw new Error('too late') }]) {
+    await t.rejects(api.getForApp('Api', override as never), { code: 'FST_IDW_CONFIG_INVALID', message: /async function/ })
+  }
+  t.strictSame(requests, [])
+})
+
+t.test('null is no override', async t => {
+  const { api } = await apiThat(t)
+  for (const override of [null, 7, [], true]) await t.rejects(api.getForApp('Api', override as never), { code: 'FST_IDW_CONFIG_INVALID' })
+})
+
+t.test('a serializer may be async, and what it throws ends the call', async t => {
+  const { api, requests } = await apiThat(t)
+  await api.postForApp('Api', { a: 1 }, { contentType: 'text/csv', serializer: (async () => 'a\n1') as never })
+  t.match(requests, [{ headers: { 'content-type': 'text/csv' }, body: 'a\n1' }])
+
+  const reason = new Error('no')
+  await t.rejects(api.postForApp('Api', {}, { serializer: (async () => { throw reason }) as never }), reason)
+  await t.rejects(api.postForApp('Api', {}, { serializer: () => { throw reason } }), reason)
+})
+
+t.test('blobs, views of memory and async iterables are sent as the bytes that they are', async t => {
+  async function * parts () {
+    yield Buffer.from('a')
+    yield Buffer.from('b')
+  }
+  for (const [input, contentType, body] of [
+    [new Blob(['blob'], { type: 'text/csv' }), 'text/csv', 'blob'],
+    [new Blob(['blob']), undefined, 'blob'],
+    [new DataView(new Uint8Array([65, 66, 67]).buffer, 1), undefined, 'BC'],
+    [new Uint16Array([0x4241]), undefined, 'AB'],
+    [parts(), undefined, 'ab'],
+    [new Date(0), 'application/json', '"1970-01-01T00:00:00.000Z"'],
+  ] as const) {
+    const { api, requests } = await apiThat(t)
+    await api.postForApp('Api', input)
+    t.match({ type: requests[0]?.headers['content-type'], body: requests[0]?.body }, { type: contentType, body })
+  }
+})
+
+t.test('a body that was only looked at can still be read otherwise; one that was read cannot', async t => {
+  const { api } = await apiThat(t, (_, response) => response.writeHead(200, { 'content-type': 'application/json' }).end('{"a":1}'))
+
+  const looked = await api.callApi('Api')
+  t.equal(looked.body, looked.body, 'the same stream every time')
+  t.strictSame(await looked.json(), { a: 1 })
+  await t.rejects(looked.text(), TypeError)
+
+  const discarded = await api.callApi('Api')
+  await discarded.discard()
+  await t.rejects(discarded.json(), TypeError)
+  await t.rejects(discarded.discard(), TypeError)
+})
+
+t.test('discard gives up a body that is long, or does not come', async t => {
+  const { api } = await apiThat(t, ({ url }, response) => {
+    response.writeHead(200)
+    response.write(url.endsWith('long') ? Buffer.alloc(1024 * 1024) : 'a')
+  })
+
+  await (await api.callApi('Api', 'long')).discard()
+  await (await api.callApi('Api', 'dribble')).discard()
+})
+
+t.test('a long body comes whole, and as a stream', async t => {
+  const size = 4 * 1024 * 1024
+  const { api } = await apiThat(t, (_, response) => response.writeHead(200).end(Buffer.alloc(size, 'x')))
+
+  t.equal((await (await api.callApi('Api')).arrayBuffer()).byteLength, size)
+  t.equal((await buffer((await api.callApi('Api')).body)).length, size)
+})
+
+t.test('a body that breaks off fails who reads it', async t => {
+  const { api } = await apiThat(t, (_, response) => { response.writeHead(200, { 'content-length': '100' }); response.write('half', () => response.destroy()) })
+
+  await t.rejects((await api.callApi('Api')).text(), { code: 'FST_IDW_DOWNSTREAM_UNREACHABLE' })
+  await t.rejects(buffer((await api.callApi('Api')).body), { code: 'FST_IDW_DOWNSTREAM_UNREACHABLE' })
+  await t.rejects(api.getForApp('Api'), { code: 'FST_IDW_DOWNSTREAM_UNREACHABLE' })
+  await (await api.callApi('Api')).discard()
+})
+
+t.test('a stream that its reader gives up gives up the call', async t => {
+  let closed: Promise<unknown> | undefined
+  const { api } = await apiThat(t, (_, response) => {
+    closed = once(response, 'close')
+    response.writeHead(200)
+    response.write('a')
+  })
+
+  const stream = (await api.getForApp<Readable>('Api', { responseType: 'stream' }))!
+  stream.destroy()
+
+  await closed
+})
+
+t.test('a byte order mark is no part of the text', async t => {
+  const { api } = await apiThat(t, (_, response) => response.writeHead(200, { 'content-type': 'application/json' }).end('\ufeff{"a":1}'))
+  t.strictSame(await api.getForApp('Api'), { a: 1 })
+  t.equal(await (await api.callApi('Api')).text(), '{"a":1}')
+})
+
+t.test('1xx only announces the answer', async t => {
+  const { api } = await apiThat(t, (_, response) => {
+    response.writeEarlyHints({ link: '</style.css>; rel=preload' })
+    answerJson(response, 200, { a: 1 })
+  })
+  t.strictSame(await api.getForApp('Api'), { a: 1 })
+  t.strictSame(await api.getForApp('Api', { retry: 1 }), { a: 1 })
+})
+
+t.test('an extra Content-Type is sent where the request has none, and skipped where it has one', async t => {
+  const { api, requests, lines } = await apiThat(t, undefined, { extraHeaderParameters: { 'Content-Type': 'text/x-own' } })
+  await api.getForApp('Api')
+  await api.postForApp('Api', { a: 1 })
+  t.strictSame(requests.map(({ headers }) => headers['content-type']), ['text/x-own', 'application/json'])
+  t.match(lines.filter(({ level }) => level === 40), [{ header: 'content-type' }])
+})
+
+t.test('a hook may give the URL as a URL', async t => {
+  const { api, requests } = await apiThat(t)
+  await api.getForApp('Api', { customizeHttpRequestMessage: request => { request.url = new URL(`${request.url}x`) as never } })
+  t.equal(requests[0]?.url, '/base/x')
+})
+
+t.test('a call that is ended while its repetition is waited for ends at once, and leaves nothing behind', async t => {
+  const caller = new AbortController()
+  const reason = new Error('gone')
+  const { api, requests } = await apiThat(t, (_, response) => {
+    response.writeHead(503, { 'retry-after': '5' }).end()
+    setImmediate(() => caller.abort(reason))
+  })
+  await t.rejects(api.getForApp('Api', { retry: 3, signal: caller.signal }), reason)
+  t.equal(requests.length, 1)
 })

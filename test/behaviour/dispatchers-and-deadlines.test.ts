@@ -56,6 +56,24 @@ t.test('an error without a code is told by its message', async t => {
   await t.rejects(api.getForApp('Api', { dispatcher: broken }), { code: 'FST_IDW_DOWNSTREAM_UNREACHABLE', message: /\(no way there\): check its BaseUrl/, cause: { message: 'no way there' } } as never)
 })
 
+t.test('what a dispatcher throws ends the call that it was to carry', async t => {
+  const { api } = await apiThat(t)
+  const reason = new Error('no such way')
+  for (const retry of [0, 1]) {
+    await t.rejects(api.getForApp('Api', { retry, dispatcher: { dispatch: () => { throw reason } } as never }), { code: 'FST_IDW_DOWNSTREAM_UNREACHABLE', cause: reason } as never)
+  }
+})
+
+t.test('a request\'s own signal and the call\'s both end the call', async t => {
+  const server = await startRawServer(t, () => caller.abort(reason))
+  const caller = new AbortController()
+  const reason = new Error('enough')
+  const app = await build(t, { downstreamApis: { Api: { baseUrl: server.origin } } }, app => {
+    app.get('/', request => request.downstreamApi.getForApp('Api', { signal: caller.signal }).catch((error: Error) => error.message))
+  })
+  t.equal((await app.inject('/')).body, 'enough')
+})
+
 t.test('close ends calls that are under way, unless a dispatcher that was given carries them', async t => {
   const own = new Agent()
   t.teardown(() => own.destroy())
