@@ -40,6 +40,8 @@ export class Exchange implements Dispatcher.DispatchHandler {
   readonly #options: ExchangeOptions
   #timer: NodeJS.Timeout
   #isWaitingForBody = false
+  /** Whether the timer is that of the body. */
+  #hasBodyTimer = false
   readonly #abort: ((event: Event) => void) | undefined
   #controller: Controller | undefined
   #state: 'sent' | 'answered' | 'complete' | 'failed' = 'sent'
@@ -92,9 +94,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
 
   /** What is left may take as long as it takes, if only it comes. */
   waitForBody (): void {
-    clearTimeout(this.#timer)
     this.#isWaitingForBody = true
-    this.#timer = setTimeout(timeOut, BODY_TIMEOUT, this)
   }
 
   /** Ends it from here: who waits for it is told `reason`. */
@@ -136,7 +136,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
 
   onResponseData (controller: Controller, chunk: Buffer): void {
     if (this.#state !== 'answered') return
-    if (this.#isWaitingForBody) this.#timer.refresh()
+    if (this.#hasBodyTimer) this.#timer.refresh()
     if (this.#stream !== undefined) {
       if (!this.#stream.push(chunk)) controller.pause()
       return
@@ -209,9 +209,12 @@ export class Exchange implements Dispatcher.DispatchHandler {
     for (const signal of this.#options.signals) signal.removeEventListener('abort', this.#abort)
   }
 
-  /** @internal */
+  /** The timer of the call is up: where the body may take its time, that of the body begins. Most bodies are there by then. */
   timeOut (): void {
-    this.end(callTimeout(this.#options.name, this.#isWaitingForBody ? BODY_TIMEOUT : this.#options.timeout))
+    if (!this.#isWaitingForBody || this.#hasBodyTimer) return this.end(callTimeout(this.#options.name, this.#hasBodyTimer ? BODY_TIMEOUT : this.#options.timeout))
+    this.#hasBodyTimer = true
+    clearTimeout(this.#timer)
+    this.#timer = setTimeout(timeOut, BODY_TIMEOUT, this)
   }
 }
 

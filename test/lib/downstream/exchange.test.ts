@@ -125,6 +125,7 @@ t.test('a body that stops coming is given up after its own time, not that of the
   const { exchange, controller, whole } = answered(t)
   exchange.waitForBody()
   const body = whole()
+  exchange.timeOut()
   exchange.onResponseData(controller, Buffer.from('a'))
   exchange.timeOut()
   t.match(await body, [{ code: 'FST_IDW_DOWNSTREAM_TIMEOUT', message: /300000 ms/ }, 'a'])
