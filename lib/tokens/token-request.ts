@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import type { AppConfiguration } from '../configuration/configuration.ts'
 import type { ManagedIdentityOptions } from '../configuration/schema.ts'
 import type { Authority } from './authority.ts'
@@ -116,7 +116,7 @@ function entraParts ({ authority, app, extraQueryParameters, extraHeadersParamet
 }
 
 function sha256 (text: string): string {
-  return createHash('sha256').update(text).digest('base64url')
+  return hash('sha256', text, 'base64url')
 }
 
 function sortedEntries (record: Readonly<Record<string, string>>): [string, string][] {

@@ -9,6 +9,7 @@ import type { Identity } from '../../../dist/lib/tokens/identity.js'
 import { ConfiguredTokenAcquirer } from '../../../dist/lib/tokens/token-acquirer.js'
 import type { TokenEngine } from '../../../dist/lib/tokens/token-engine.js'
 import { prepare, type OnBehalfOfRequest, type PreparedRequest } from '../../../dist/lib/tokens/token-request.js'
+import type { Token } from '../../../dist/lib/tokens/token.js'
 import { assertions, clientId, forAll, logger, scope, setStage, settings, tenantId, wanderer } from '../stage.ts'
 import { taggedToken } from '../tagged-token.ts'
 import type { Mode, WorkerOptions } from '../worker.ts'
@@ -99,23 +100,29 @@ async function callsForUsers ({ tokenService, api }: WorkerOptions, count: numbe
   await forAll(callers, caller => engine.acquire(prepare(onBehalfOf(caller))))
 
   const next = wanderer(callers)
+  const acquirer = new CallersAcquirer(configuration, engine, onBehalfOf(callers[0]!))
+  const services = { configuration, acquirer, transport, plans: new WeakMap() }
   return () => {
-    const acquirer = new CallerAcquirer(configuration, engine, onBehalfOf(next()))
-    return new DownstreamClient({ configuration, acquirer, transport }, { logger }).getForUser('TodoUser')
+    acquirer.request = onBehalfOf(next())
+    return new DownstreamClient(services, { logger }).getForUser('TodoUser')
   }
 }
 
-/** Asks on behalf of one caller, which the public functions do not lead to yet. */
-class CallerAcquirer extends ConfiguredTokenAcquirer {
-  readonly #request: OnBehalfOfRequest
+/** Asks on behalf of one caller after the other, each by the hash of the caller's token, which the public functions do not lead to yet. */
+class CallersAcquirer extends ConfiguredTokenAcquirer {
+  request: OnBehalfOfRequest
 
   constructor (configuration: Configuration, engine: TokenEngine, request: OnBehalfOfRequest) {
     super(configuration, engine, logger)
-    this.#request = request
+    this.request = request
   }
 
   override prepare (identity: Identity, scopes: readonly string[], options: AcquireTokenOptions, api?: string): PreparedRequest {
-    return identity === 'user' ? prepare(this.#request, api) : super.prepare(identity, scopes, options, api)
+    return identity === 'user' ? prepare(this.request, api) : super.prepare(identity, scopes, options, api)
+  }
+
+  override atHand (prepared: PreparedRequest): Token | undefined {
+    return super.atHand(prepared.request.flow === 'onBehalfOf' ? prepare(this.request) : prepared)
   }
 }
 
