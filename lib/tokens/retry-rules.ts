@@ -44,20 +44,20 @@ export interface RetryContext {
  */
 export async function retrying<T> (provider: Provider, attempt: () => Promise<T>, { clock, random, deadline, signal }: RetryContext): Promise<T> {
   const { attempts, firstDelay } = retryRules[provider]
-  for (let made = 1; ; made++) {
+  for (let made = 1; made < attempts; made++) {
     try {
       return await attempt()
     } catch (error) {
-      const delay = delayBefore(made, firstDelay, error, random)
-      const isLast = made === attempts || signal.aborted || delay === undefined || clock.elapsed() + delay >= deadline
-      if (isLast) throw error
+      const delay = delayAfter(made, firstDelay, error, random)
+      if (delay === undefined || signal.aborted || clock.elapsed() + delay >= deadline) throw error
       await pause(clock, delay, signal)
     }
   }
+  return attempt()
 }
 
 /** Half of the delay is certain, the other half is chance: callers that failed together do not come back together. */
-function delayBefore (made: number, firstDelay: number, error: unknown, random: () => number): number | undefined {
+function delayAfter (made: number, firstDelay: number, error: unknown, random: () => number): number | undefined {
   if (!(error instanceof TokenAcquisitionError) || !error.retryable) return undefined
   if (error.retryAfter !== undefined) return error.retryAfter * 1000 + random() * firstDelay
   return firstDelay * 2 ** (made - 1) * (1 + random()) / 2

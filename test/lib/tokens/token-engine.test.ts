@@ -102,6 +102,17 @@ t.test('a renewal that fails is logged and backs off, and no call fails while th
   t.equal(await acquire(request), 'token 2')
 })
 
+t.test('whatever a renewal fails with, no call does', async t => {
+  const { clock, provider, acquire, lines } = await engineWithDueToken()
+  provider.answers.push(new TypeError('a bug'))
+  t.equal(await acquire(request), 'token 1')
+  await clock.advance(1000)
+  t.match(lines, [{ level: 'warn', fields: { err: { message: 'a bug' } } }])
+  t.equal(await acquire(request), 'token 1')
+  await clock.advance(0)
+  t.equal(await acquire(request), 'token 2')
+})
+
 t.test('a renewal that may pass is attempted by the rules, and then backs off as Retry-After says', async t => {
   const { clock, provider, acquire } = await engineWithDueToken()
   provider.answers.push(fault(), fault(), fault({ retryAfter: 60 }))
@@ -540,6 +551,23 @@ t.test('a store that processes share', async t => {
   t.test('has no part in the token of a request that is not shared', async t => {
     const { acquire } = engineOf(sharing(async () => undefined).given)
     t.equal(await acquire(request), 'token 1')
+  })
+
+  t.test('asks the identity provider when it has none', async t => {
+    const { acquire } = engineOf(sharing(async (_, { ask }) => ({ token: await ask(), source: 'identity-provider' })).given)
+    t.equal(await acquire(request), 'token 1')
+  })
+
+  t.test('is waited for when the engine closes', async t => {
+    const written = pending<void>()
+    const { given } = sharing(async () => undefined)
+    let isClosed = false
+    const { clock, engine } = engineOf({ shared: Object.assign(given.shared, { settled: () => written.promise }) })
+    const closed = engine.close().then(() => { isClosed = true })
+    await clock.advance(0)
+    t.notOk(isClosed)
+    written.resolve()
+    await closed
   })
 
   t.test('is not asked for a forced token, but given it', async t => {

@@ -1,0 +1,45 @@
+import t from 'tap'
+import { parseConfiguration } from '../../../lib/configuration/configuration.ts'
+import { TokenHeaderProvider } from '../../../lib/tokens/authorization-header-provider.ts'
+import { ConfiguredTokenAcquirer } from '../../../lib/tokens/token-acquirer.ts'
+import type { Token } from '../../../lib/tokens/token.ts'
+import { engineOf, pending } from '../../fixtures/engine.ts'
+import { loggerOf, type Line } from '../../fixtures/identity-web.ts'
+
+const scope = 'api://todo/.default'
+const AzureAd = { Instance: 'https://login.microsoftonline.com/', TenantId: 'contoso.example', ClientId: '0d9b6f0a-9a64-4c0f-8d7a-7a3f5b9c2e01', ClientSecret: 'secret' }
+
+function acquirerOf () {
+  const lines: Line[] = []
+  const { engine, provider } = engineOf()
+  const acquirer = new ConfiguredTokenAcquirer(parseConfiguration({ source: { AzureAd } }), engine, loggerOf(lines))
+  return { acquirer, provider, lines }
+}
+
+t.test('a request that was prepared once can be asked for often, and its token is at hand once it was acquired', async t => {
+  const { acquirer, provider, lines } = acquirerOf()
+  const prepared = acquirer.prepare('client-credential', [scope], {}, 'MyWebApi')
+
+  t.equal(acquirer.atHand(prepared), undefined)
+  t.match(await acquirer.acquire(prepared, {}), { source: 'identity-provider', identity: 'client-credential' })
+  t.equal(acquirer.atHand(prepared)?.accessToken, 'token 1')
+  t.match(await acquirer.acquire(prepared, {}), { source: 'cache' })
+
+  t.equal(provider.requests.length, 1)
+  t.match(lines, [{ level: 'debug', fields: { api: 'MyWebApi', flow: 'clientCredentials', tokenSource: 'identity-provider' }, message: 'token acquired' }])
+  t.equal(lines.length, 1)
+  t.match(acquirer.diagnostics(), [{ api: 'MyWebApi', tenantId: 'contoso.example', hits: 2 }])
+})
+
+t.test('the wait for a header ends with the request as well as with the signal of the call', async t => {
+  for (const who of ['request', 'call']) {
+    const { acquirer, provider } = acquirerOf()
+    const controllers = { request: new AbortController(), call: new AbortController() }
+    const headers = new TokenHeaderProvider(acquirer, { signal: () => controllers.request.signal })
+    provider.otherwise = () => pending<Token>().promise
+
+    const header = t.rejects(headers.createAuthorizationHeaderForApp(scope, { acquireTokenOptions: { signal: controllers.call.signal } }), { message: who })
+    controllers[who as keyof typeof controllers].abort(new Error(who))
+    await header
+  }
+})
