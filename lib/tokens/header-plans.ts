@@ -18,12 +18,18 @@ export class HeaderPlans {
   }
 }
 
-/** The same for what is the same by its JSON; `undefined` for what has none. */
+/** The same for what is the same by its JSON; `undefined` for what has none, or says more than it. */
 function keyOf (caller: string, scope: unknown, options: unknown): string | undefined {
   if (options === undefined && typeof scope === 'string') return `${caller} ${scope}`
   try {
-    return JSON.stringify([caller, scope, options])
+    return JSON.stringify([caller, scope, options], requireJson)
   } catch {
     return undefined
   }
+}
+
+/** JSON leaves these out: an identity whose id is `undefined` would be taken for one without an id, which is another identity. */
+function requireJson (_key: string, value: unknown): unknown {
+  if (value === undefined || typeof value === 'function' || typeof value === 'symbol') throw new TypeError('not JSON')
+  return value
 }
