@@ -43,3 +43,19 @@ t.test('the wait for a header ends with the request as well as with the signal o
     await header
   }
 })
+
+t.test('a managed identity is system-assigned where nothing else is said', async t => {
+  const { acquirer } = acquirerOf()
+  t.match(acquirer.prepare('managed-identity', [scope], {}), { request: { managedIdentity: {}, clientCapabilities: [] }, description: { clientId: undefined } })
+})
+
+t.test('options that have no JSON are refused where they are wrong, and else give a header like any others', async t => {
+  const { acquirer, provider } = acquirerOf()
+  const headers = new TokenHeaderProvider(acquirer)
+  const odd = Object.create({ toJSON () { throw new Error('no JSON') } }) as object
+
+  await t.rejects(headers.createAuthorizationHeaderForApp(scope, { acquireTokenOptions: { fmiPath: 1n as never } }), { code: 'FST_IDW_CONFIG_INVALID' })
+  for (let call = 0; call < 2; call++) t.equal(await headers.createAuthorizationHeaderForApp(scope, odd), 'Bearer token 1')
+
+  t.equal(provider.requests.length, 1)
+})

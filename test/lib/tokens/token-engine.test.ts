@@ -537,7 +537,7 @@ t.test('a store that processes share', async t => {
   type Obtain = SharedTokens['obtain']
   function sharing (obtain: Obtain) {
     const kept: string[] = []
-    const shared = { obtain, keep: (_: unknown, token: Token) => { kept.push(token.accessToken) }, settled: async () => {} }
+    const shared = { obtain, keep: (_: unknown, token: Token) => { kept.push(token.accessToken) }, close: async () => {} }
     return { kept, given: { shared: shared as unknown as SharedTokens } }
   }
 
@@ -562,7 +562,7 @@ t.test('a store that processes share', async t => {
     const written = pending<void>()
     const { given } = sharing(async () => undefined)
     let isClosed = false
-    const { clock, engine } = engineOf({ shared: Object.assign(given.shared, { settled: () => written.promise }) })
+    const { clock, engine } = engineOf({ shared: Object.assign(given.shared, { close: () => written.promise }) })
     const closed = engine.close().then(() => { isClosed = true })
     await clock.advance(0)
     t.notOk(isClosed)
