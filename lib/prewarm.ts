@@ -77,10 +77,7 @@ async function failureOf ({ api, identity }: Wanted, acquirer: ConfiguredTokenAc
       last = error
       if (!(error instanceof TokenAcquisitionError) || !error.retryable) return error
     }
-    try {
-      await pause(clock, AGAIN, signal)
-    } catch {
-      return last
-    }
+    // The next try tells when the time is up.
+    await pause(clock, AGAIN, signal).catch(() => {})
   }
 }

@@ -370,6 +370,7 @@ t.test('a long body comes whole, and as a stream', async t => {
 
   t.equal((await (await api.callApi('Api')).arrayBuffer()).byteLength, size)
   t.equal((await buffer((await api.callApi('Api')).body)).length, size)
+  t.equal((await buffer((await api.callApi('Api', { retry: 1 })).body)).length, size)
 })
 
 t.test('a body that breaks off fails who reads it', async t => {

@@ -49,6 +49,14 @@ t.test('managed identity given in code: as an option of a call, and of a header'
   t.match(world.todoApi.callers.map(({ oid }) => oid), [world.identities.userAssigned.objectId, world.identities.systemAssigned.objectId, world.identities.userAssigned.objectId])
 })
 
+t.test('a body is sent with the token, also where the token is at hand', async t => {
+  const world = await startWorld(t)
+  const app = await buildIn(t, world)
+
+  for (const title of ['first', 'second']) t.strictSame(await app.downstreamApi.postForApp('MyWebApi', { title }), { created: { title } })
+  t.equal(world.entra.tokenRequests.length, 1)
+})
+
 t.test('the same through IMDS', async t => {
   const world = await startWorld(t)
   for (const name of Object.keys(world.entra.env)) delete process.env[name]

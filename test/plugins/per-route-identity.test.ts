@@ -228,3 +228,15 @@ t.test('a route\'s identity and its other options are checked together, in any l
   t.equal((await app.inject(get('/'))).statusCode, 200)
   t.equal(world.todoApi.callers.at(-1)?.['azp'], world.identities.systemAssigned.clientId)
 })
+
+t.test('an id is the same in any letter case', async t => {
+  const world = await startWorld(t)
+  const { resourceId, clientId: assigned } = world.identities.userAssigned
+  const declared = (managedIdentity: object) => ({ config: { downstreamApi: { MyWebApi: { identity: 'managed-identity' as const, acquireTokenOptions: { managedIdentity } } } } })
+  const app = await buildIn(t, world, {}, app => {
+    app.get('/resource', declared({ userAssignedResourceId: resourceId }), request => request.downstreamApi.getForApp('MyWebApi', { acquireTokenOptions: { managedIdentity: { userAssignedResourceId: resourceId!.toUpperCase() } } }))
+    app.get('/client', declared({ userAssignedClientId: assigned }), request => request.downstreamApi.getForApp('MyWebApi', { acquireTokenOptions: { managedIdentity: { userAssignedClientId: assigned.toUpperCase() } } }))
+  })
+
+  for (const url of ['/resource', '/client']) t.match((await app.inject(get(url))).json(), [{ id: 1 }], url)
+})
