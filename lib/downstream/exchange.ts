@@ -188,6 +188,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
 
   #openStream (): Readable {
     const stream = new Readable({
+      highWaterMark: HIGH_WATER_MARK,
       read: () => this.#controller!.resume(),
       destroy: (error, done) => {
         this.end(error)

@@ -89,20 +89,33 @@ function describe (request: TokenRequest, api: string | undefined): TokenDescrip
   return { flow, api, scopes, tenantId: undefined, clientId: userAssignedClientId ?? userAssignedObjectId ?? userAssignedResourceId }
 }
 
+/** The request of another user, like one that is prepared: only the user assertion is to be worked in. */
+export function prepareForUser (like: PreparedRequest & { readonly request: OnBehalfOfRequest }, userAssertion: string): PreparedRequest {
+  const { request, key, provider, address, description } = like
+  return {
+    get request () { return { ...request, userAssertion } },
+    key: `${key.slice(0, key.indexOf('.'))}.${assertionHash(userAssertion)}`,
+    provider,
+    address,
+    description,
+  }
+}
+
 /**
  * One key for everything that the token depends on, the correlation id aside, which only names the request.
- * JSON keeps the parts apart, so no choice of values makes two different requests collide; the hash keeps it short, and the user
- * assertion out of it.
+ * JSON keeps the parts apart, so no choice of values makes two different requests collide; the hash keeps it short. The user assertion,
+ * which is all that differs between the users of an API, has a hash of its own behind it.
  */
 export function tokenKey (request: TokenRequest): string {
-  return sha256(JSON.stringify(keyParts(request)))
+  const key = hash('sha256', JSON.stringify(keyParts(request)), 'base64url')
+  return request.flow === 'onBehalfOf' ? `${key}.${assertionHash(request.userAssertion)}` : key
 }
 
 function keyParts (request: TokenRequest): unknown[] {
   const common = [request.flow, request.scopes.toSorted(), request.claims ?? null, request.clientCapabilities.toSorted(), 'Bearer']
   switch (request.flow) {
     case 'clientCredentials': return [...common, ...entraParts(request), request.fmiPath ?? null]
-    case 'onBehalfOf': return [...common, ...entraParts(request), sha256(request.userAssertion)]
+    case 'onBehalfOf': return [...common, ...entraParts(request)]
     case 'managedIdentity': {
       const { userAssignedClientId, userAssignedObjectId, userAssignedResourceId } = request.managedIdentity
       return [...common, userAssignedClientId ?? null, userAssignedObjectId ?? null, userAssignedResourceId ?? null, request.resource]
@@ -115,8 +128,8 @@ function entraParts ({ authority, app, extraQueryParameters, extraHeadersParamet
   return [instance, tenantId, clientId, app.name, sortedEntries(extraQueryParameters), sortedEntries(extraHeadersParameters)]
 }
 
-function sha256 (text: string): string {
-  return hash('sha256', text, 'base64url')
+function assertionHash (userAssertion: string): string {
+  return hash('sha256', userAssertion)
 }
 
 function sortedEntries (record: Readonly<Record<string, string>>): [string, string][] {

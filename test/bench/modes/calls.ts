@@ -8,7 +8,7 @@ import { Transport } from '../../../dist/lib/downstream/transport.js'
 import type { Identity } from '../../../dist/lib/tokens/identity.js'
 import { ConfiguredTokenAcquirer } from '../../../dist/lib/tokens/token-acquirer.js'
 import type { TokenEngine } from '../../../dist/lib/tokens/token-engine.js'
-import { prepare, type OnBehalfOfRequest, type PreparedRequest } from '../../../dist/lib/tokens/token-request.js'
+import { prepare, prepareForUser, type OnBehalfOfRequest, type PreparedRequest } from '../../../dist/lib/tokens/token-request.js'
 import type { Token } from '../../../dist/lib/tokens/token.js'
 import { assertions, clientId, forAll, logger, scope, setStage, settings, tenantId, wanderer } from '../stage.ts'
 import { taggedToken } from '../tagged-token.ts'
@@ -103,27 +103,32 @@ async function callsForUsers ({ tokenService, api }: WorkerOptions, count: numbe
   const acquirer = new CallersAcquirer(configuration, engine, onBehalfOf(callers[0]!))
   const services = { configuration, acquirer, transport, plans: new WeakMap() }
   return () => {
-    acquirer.request = onBehalfOf(next())
+    acquirer.caller = next()
     return new DownstreamClient(services, { logger }).getForUser('TodoUser')
   }
 }
 
 /** Asks on behalf of one caller after the other, each by the hash of the caller's token, which the public functions do not lead to yet. */
 class CallersAcquirer extends ConfiguredTokenAcquirer {
-  request: OnBehalfOfRequest
+  caller = ''
+  readonly #request: OnBehalfOfRequest
 
   constructor (configuration: Configuration, engine: TokenEngine, request: OnBehalfOfRequest) {
     super(configuration, engine, logger)
-    this.request = request
+    this.#request = request
   }
 
   override prepare (identity: Identity, scopes: readonly string[], options: AcquireTokenOptions, api?: string): PreparedRequest {
-    return identity === 'user' ? prepare(this.request, api) : super.prepare(identity, scopes, options, api)
+    return identity === 'user' ? prepare(this.#request, api) : super.prepare(identity, scopes, options, api)
   }
 
   override atHand (prepared: PreparedRequest): Token | undefined {
-    return super.atHand(prepared.request.flow === 'onBehalfOf' ? prepare(this.request) : prepared)
+    return super.atHand(isOnBehalfOf(prepared) ? prepareForUser(prepared, this.caller) : prepared)
   }
+}
+
+function isOnBehalfOf (prepared: PreparedRequest): prepared is PreparedRequest & { readonly request: OnBehalfOfRequest } {
+  return prepared.request.flow === 'onBehalfOf'
 }
 
 function requireOk (status: number): void {

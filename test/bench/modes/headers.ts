@@ -1,6 +1,6 @@
 import type { ConfidentialClientApplication } from '@azure/msal-node'
 import { TokenAcquirerFactory } from '../../../dist/lib/core.js'
-import { prepare } from '../../../dist/lib/tokens/token-request.js'
+import { prepare, prepareForUser } from '../../../dist/lib/tokens/token-request.js'
 import { assertions, forAll, logger, scope, setStage, settings, userAssignedClientId, userScope, wanderer } from '../stage.ts'
 import type { Mode, WorkerOptions } from '../worker.ts'
 import { msalClient, msalManagedIdentity } from './msal.ts'
@@ -42,6 +42,8 @@ async function forManagedIdentity ({ tokenService }: WorkerOptions): Promise<() 
   return () => provider.createAuthorizationHeaderForApp(scope, { acquireTokenOptions: { managedIdentity: { userAssignedClientId } } })
 }
 
+type PreparedUser = Parameters<typeof prepareForUser>[0]
+
 /** As for a caller who has just come in: the assertion is hashed. */
 async function forUsers ({ tokenService }: WorkerOptions, count: number): Promise<() => Promise<string>> {
   const { engine, onBehalfOf } = setStage({ config: settings(tokenService) })
@@ -49,7 +51,8 @@ async function forUsers ({ tokenService }: WorkerOptions, count: number): Promis
   await forAll(callers, caller => engine.acquire(prepare(onBehalfOf(caller))))
 
   const next = wanderer(callers)
-  return async () => engine.atHand(prepare(onBehalfOf(next())))!.authorizationHeader
+  const like = prepare(onBehalfOf(callers[0]!)) as PreparedUser
+  return async () => engine.atHand(prepareForUser(like, next()))!.authorizationHeader
 }
 
 /** As for a caller for whom something has been called before in the same request. */

@@ -1,6 +1,6 @@
 import t from 'tap'
 import fc from 'fast-check'
-import { prepare, tokenKey, type ClientCredentialsRequest, type ManagedIdentityRequest, type OnBehalfOfRequest, type TokenRequest } from '../../../lib/tokens/token-request.ts'
+import { prepare, prepareForUser, tokenKey, type ClientCredentialsRequest, type ManagedIdentityRequest, type OnBehalfOfRequest, type PreparedRequest, type TokenRequest } from '../../../lib/tokens/token-request.ts'
 import type { AppConfiguration } from '../../../lib/configuration/configuration.ts'
 
 // Few characters, those of JSON and of separators among them, make collisions likely where parts could run into each other.
@@ -130,3 +130,12 @@ function changed (request: TokenRequest, value: string, field: 'instance' | 'ten
 function identityChanged (request: TokenRequest, value: string, kind: keyof ManagedIdentityRequest['managedIdentity']): TokenRequest | undefined {
   return request.flow === 'managedIdentity' ? { ...request, managedIdentity: { ...request.managedIdentity, [kind]: `${request.managedIdentity[kind] ?? ''}${value}x` } } : undefined
 }
+
+t.test('the request of another user is prepared as if it were prepared by itself', async () => {
+  fc.assert(fc.property(onBehalfOf, text, (request, userAssertion) => {
+    const like = prepare(request, 'Api') as PreparedRequest & { request: OnBehalfOfRequest }
+    const other = prepareForUser(like, userAssertion)
+    const own = prepare({ ...request, userAssertion }, 'Api')
+    return other.key === own.key && JSON.stringify({ ...other }) === JSON.stringify(own)
+  }))
+})
