@@ -43,7 +43,7 @@ export function planCall (api: ApiConfiguration, identity: Identity | undefined,
     ...addressOf(url),
     headers,
     token,
-    isPlain: codes.every(code => code === undefined) && !forceRefresh && claims === undefined && signal === undefined && identity !== undefined && !headers.includes('content-type'),
+    isPlain: codes.every(code => code === undefined) && !forceRefresh && claims === undefined && signal === undefined && identity !== undefined && !headers.some((text, index) => index % 2 === 0 && text === 'content-type'),
   }
 }
 

@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
+import { onAbort } from '../on-abort.ts'
 import type { AnswerHeaders } from './answer-headers.ts'
 import { callTimeout, toDownstreamError } from './downstream-error.ts'
 
@@ -42,6 +43,8 @@ export class Exchange implements Dispatcher.DispatchHandler {
   #isWaitingForBody = false
   /** Whether the timer is that of the body. */
   #hasBodyTimer = false
+  /** Whether what is missing of the body is missing because nobody takes it. */
+  #isHeldBack = false
   readonly #abort: ((event: Event) => void) | undefined
   #controller: Controller | undefined
   #state: 'sent' | 'answered' | 'complete' | 'failed' = 'sent'
@@ -59,10 +62,9 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.#timer = setTimeout(timeOut, options.timeout, this)
     if (options.signals.length === 0) return
     this.#abort = ({ target }) => this.end((target as AbortSignal).reason)
-    for (const signal of options.signals) {
-      if (signal.aborted) this.end(signal.reason)
-      else signal.addEventListener('abort', this.#abort, { once: true })
-    }
+    const aborted = options.signals.find(signal => signal.aborted)
+    if (aborted !== undefined) this.end(aborted.reason)
+    else for (const signal of options.signals) onAbort(signal, this.#abort)
   }
 
   /** Whether the status is 2xx. */
@@ -112,7 +114,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.#limit = limit
     if (this.#state === 'failed') whole(this.#error, this.#bytes())
     else if (this.#state === 'complete' || this.#length >= limit) this.#deliver()
-    else this.#controller!.resume()
+    else this.#goOn()
   }
 
   /** The body as it comes; the same stream every time. */
@@ -138,13 +140,13 @@ export class Exchange implements Dispatcher.DispatchHandler {
     if (this.#state !== 'answered') return
     if (this.#hasBodyTimer) this.#timer.refresh()
     if (this.#stream !== undefined) {
-      if (!this.#stream.push(chunk)) controller.pause()
+      if (!this.#stream.push(chunk)) this.#holdBack(controller)
       return
     }
     this.#chunks.push(chunk)
     this.#length += chunk.length
     if (this.#length < this.#limit) return
-    if (this.#whole === undefined) controller.pause()
+    if (this.#whole === undefined) this.#holdBack(controller)
     else this.#deliver()
   }
 
@@ -168,7 +170,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.#error = error
     this.#release()
     if (!hasAnswered) this.#options.onFailure(error)
-    else if (this.#stream !== undefined) this.#stream.destroy(error as Error)
+    else if (this.#stream !== undefined) this.#stream.destroy(asError(error))
     else this.#whole?.(error, this.#bytes())
   }
 
@@ -181,6 +183,17 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.#whole!(undefined, this.#bytes())
   }
 
+  #holdBack (controller: Controller): void {
+    this.#isHeldBack = true
+    controller.pause()
+  }
+
+  #goOn (): void {
+    this.#isHeldBack = false
+    if (this.#hasBodyTimer) this.#timer.refresh()
+    this.#controller!.resume()
+  }
+
   #bytes (): Buffer {
     const [first = nothing] = this.#chunks
     return this.#chunks.length > 1 ? Buffer.concat(this.#chunks) : first
@@ -189,7 +202,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   #openStream (): Readable {
     const stream = new Readable({
       highWaterMark: HIGH_WATER_MARK,
-      read: () => this.#controller!.resume(),
+      read: () => this.#goOn(),
       destroy: (error, done) => {
         this.end(error)
         done(error)
@@ -200,7 +213,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
     for (const chunk of this.#chunks) stream.push(chunk)
     this.#chunks = []
     if (this.#state === 'complete') stream.push(null)
-    if (this.#state === 'failed') stream.destroy(this.#error as Error)
+    if (this.#state === 'failed') stream.destroy(asError(this.#error))
     return stream
   }
 
@@ -212,7 +225,8 @@ export class Exchange implements Dispatcher.DispatchHandler {
 
   /** The timer of the call is up: where the body may take its time, that of the body begins. Most bodies are there by then. */
   timeOut (): void {
-    if (!this.#isWaitingForBody || this.#hasBodyTimer) return this.end(callTimeout(this.#options.name, this.#hasBodyTimer ? BODY_TIMEOUT : this.#options.timeout))
+    const isUp = !this.#isWaitingForBody || (this.#hasBodyTimer && !this.#isHeldBack)
+    if (isUp) return this.end(callTimeout(this.#options.name, this.#hasBodyTimer ? BODY_TIMEOUT : this.#options.timeout))
     this.#hasBodyTimer = true
     clearTimeout(this.#timer)
     this.#timer = setTimeout(timeOut, BODY_TIMEOUT, this)
@@ -221,4 +235,9 @@ export class Exchange implements Dispatcher.DispatchHandler {
 
 function timeOut (exchange: Exchange): void {
   exchange.timeOut()
+}
+
+/** A stream takes nothing else for a failure; a signal's reason may be anything. */
+function asError (reason: unknown): Error {
+  return reason instanceof Error ? reason : new Error('the call was ended', { cause: reason })
 }

@@ -26,6 +26,7 @@ export interface SendOptions {
 export class Transport {
   readonly #shared: Dispatcher | undefined
   #own: Agent | undefined
+  #isClosed = false
 
   /** @param dispatcher carries all requests; without it, the transport opens and closes its own connections */
   constructor (dispatcher: Dispatcher | undefined) {
@@ -33,6 +34,7 @@ export class Transport {
   }
 
   send (request: WireRequest, { dispatcher, retry }: SendOptions, exchange: Exchange): void {
+    if (this.#isClosed) return exchange.onResponseError(undefined, Object.assign(new Error('the application is closing'), { code: 'UND_ERR_DESTROYED' }))
     const { method, origin, path, headers, body } = request
     const carrier = dispatcher ?? this.#shared ?? (this.#own ??= new Agent({ headersTimeout: 0, bodyTimeout: 0 }))
     // The exchange has deadlines of its own, which cost less.
@@ -49,6 +51,7 @@ export class Transport {
   }
 
   async close (): Promise<void> {
+    this.#isClosed = true
     await this.#own?.destroy()
   }
 }

@@ -55,7 +55,8 @@ export class MsalNetworkClient implements INetworkModule {
       })
       const headers = flatHeaders(response.headers)
       const text = await boundedText(response.body)
-      const body = tokenOrError(response.statusCode, isSuccess(response.statusCode) ? text : redact(text, secretsOf(options)))
+      const token = tokenOrError(response.statusCode, text)
+      const body = token['error'] === undefined ? token : tokenOrError(response.statusCode, redact(text, secretsOf(options)))
       Object.assign(this.evidence, { status: response.statusCode, retryAfter: headers['retry-after'], body })
       return { status: response.statusCode, headers, body: body as T }
     } catch (error) {

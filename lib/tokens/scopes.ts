@@ -31,5 +31,5 @@ export function resourceOf (scope: string): string {
  * without segments. `api://<client id>` and `<client id>` are the same resource.
  */
 export function resourceOfScope (scope: string): string {
-  return scope.slice(0, Math.max(scope.lastIndexOf('/'), 0) || scope.length).toLowerCase().replace(/^api:\/\//, '')
+  return scope.slice(0, Math.max(scope.lastIndexOf('/'), 0) || scope.length).toLowerCase().replace(/^api:\/\/|\/+$/g, '')
 }

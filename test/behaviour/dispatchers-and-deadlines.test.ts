@@ -91,6 +91,30 @@ t.test('close ends calls that are under way, unless a dispatcher that was given 
   t.strictSame(await carried, { done: true })
 })
 
+t.test('after close no call leaves any more', async t => {
+  const { api, app, requests } = await apiThat(t)
+  const own = new Agent()
+  t.teardown(() => own.destroy())
+  await app.close()
+
+  for (const options of [{}, { dispatcher: own }]) await t.rejects(api.getForApp('Api', options), { code: 'FST_IDW_DOWNSTREAM_UNREACHABLE', message: /is closing/ })
+  t.strictSame(requests, [])
+})
+
+t.test('many calls on one signal are no sign of a leak', async t => {
+  const warnings: Error[] = []
+  const warned = (warning: Error) => { warnings.push(warning) }
+  process.on('warning', warned)
+  t.teardown(() => process.off('warning', warned))
+  const { api } = await apiThat(t)
+  const { signal } = new AbortController()
+
+  await Promise.all(Array.from({ length: 30 }, () => api.getForApp('Api', { signal })))
+  await new Promise(resolve => setImmediate(resolve))
+
+  t.strictSame(warnings, [])
+})
+
 t.test('a signal that outlives the calls does not keep them', async t => {
   const { api } = await apiThat(t)
   const { signal } = new AbortController()

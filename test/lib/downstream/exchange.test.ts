@@ -131,6 +131,45 @@ t.test('a body that stops coming is given up after its own time, not that of the
   t.match(await body, [{ code: 'FST_IDW_DOWNSTREAM_TIMEOUT', message: /300000 ms/ }, 'a'])
 })
 
+t.test('a reader who takes time is waited for: only what the API does not send is missed', async t => {
+  const { exchange, controller, log } = answered(t)
+  exchange.waitForBody()
+  exchange.timeOut()
+  const stream = exchange.takeStream()
+  exchange.onResponseData(controller, Buffer.alloc(100_000, 'b'))
+  t.ok(log.includes('pause'))
+
+  exchange.timeOut()
+  t.notOk(exchange.isOver)
+
+  stream.resume()
+  await new Promise(resolve => stream.once('data', resolve))
+  t.equal(log.at(-1), 'resume')
+  exchange.timeOut()
+  t.ok(exchange.isOver)
+})
+
+t.test('a stream fails with an error whatever the reason of the signal is', async t => {
+  for (const reason of [null, 0, false, 'text']) {
+    const caller = new AbortController()
+    const { exchange, controller } = exchangeOf(t, { signals: [caller.signal] })
+    exchange.onRequestStart(controller)
+    exchange.onResponseStart(controller, 200, {})
+    const read = buffer(exchange.takeStream())
+    caller.abort(reason)
+    await t.rejects(read, { message: 'the call was ended', cause: reason } as never)
+  }
+})
+
+t.test('of two signals, an aborted one leaves nothing with the other', async t => {
+  const lasting = new AbortController()
+  let listeners = 0
+  lasting.signal.addEventListener = () => { listeners++ }
+  exchangeOf(t, { signals: [AbortSignal.abort(), lasting.signal] })
+  exchangeOf(t, { signals: [lasting.signal, AbortSignal.abort()] })
+  t.equal(listeners, 0)
+})
+
 t.test('the raw way of undici\'s clients is passed on as it is', async t => {
   const { exchange, log, whole } = exchangeOf(t)
   const raw = new RawHandler(exchange)

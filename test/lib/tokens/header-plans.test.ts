@@ -22,7 +22,7 @@ t.test('options that have no JSON, or say more than it, are never taken for othe
   const plans = new HeaderPlans()
   const circular: Record<string, unknown> = {}
   circular['self'] = circular
-  for (const options of [{ acquireTokenOptions: { managedIdentity: { userAssignedClientId: undefined } } }, { a: () => {} }, { a: Symbol('a') }, circular, { a: 1n }]) {
+  for (const options of [{ acquireTokenOptions: { managedIdentity: { userAssignedClientId: undefined } } }, { a: () => {} }, { a: Symbol('a') }, circular, { a: 1n }, { a: { toJSON: () => ({}) } }, { toJSON: () => ({}) }, { a: 'x'.repeat(2_000) }]) {
     plans.set('app', 'a', options, prepared)
     t.equal(plans.get('app', 'a', options), undefined)
   }

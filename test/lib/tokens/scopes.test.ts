@@ -9,7 +9,7 @@ t.test('a /.default scope stands for its resource, in any letter case', async t 
 })
 
 t.test('any scope belongs to the resource before its last segment, or is one itself', async t => {
-  for (const [scope, resource] of [['api://todo/Todo.Read', 'todo'], ['todo/.default', 'todo'], ['https://Graph.microsoft.com/.default', 'https://graph.microsoft.com'], ['User.Read', 'user.read'], ['/x', '/x'], ['', '']]) {
+  for (const [scope, resource] of [['api://todo/Todo.Read', 'todo'], ['todo/.default', 'todo'], ['api://todo//.default', 'todo'], ['https://Graph.microsoft.com/.default', 'https://graph.microsoft.com'], ['User.Read', 'user.read'], ['/x', '/x'], ['', '']]) {
     t.equal(resourceOfScope(scope!), resource)
   }
 })
