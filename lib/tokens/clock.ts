@@ -13,8 +13,13 @@ export const systemClock: Clock = {
   now: () => Date.now(),
   elapsed: () => performance.now(),
   after (delay, work) {
-    const timer = setTimeout(work, delay)
-    return () => clearTimeout(timer)
+    let turn: NodeJS.Immediate | undefined
+    // One turn of the event loop later: an answer that came in time while the process was busy is looked at first.
+    const timer = setTimeout(() => { turn = setImmediate(work) }, delay)
+    return () => {
+      clearTimeout(timer)
+      clearImmediate(turn)
+    }
   },
 }
 

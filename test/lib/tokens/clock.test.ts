@@ -1,4 +1,6 @@
 import t from 'tap'
+import { once } from 'node:events'
+import { connect, createServer, type AddressInfo } from 'node:net'
 import { inTime, pause, systemClock } from '../../../lib/tokens/clock.ts'
 import { FakeClock } from '../../fixtures/fake-clock.ts'
 
@@ -9,6 +11,30 @@ t.test('the clocks of this machine', async t => {
   systemClock.after(0, () => ran.push('taken back'))()
   await new Promise<void>(resolve => { systemClock.after(1, resolve) })
   t.strictSame(ran, [])
+})
+
+t.test('a process that was busy looks at what has come before it says that nothing came in time', async t => {
+  const server = createServer(socket => socket.write('in time'))
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  const socket = connect((server.address() as AddressInfo).port, '127.0.0.1')
+  t.teardown(() => { socket.destroy(); server.close() })
+  await once(socket, 'connect')
+
+  const outcome = inTime(systemClock, 50, once(socket, 'data').then(([data]) => String(data)), new Error('too late'))
+  await new Promise(resolve => setImmediate(resolve))
+  for (const until = performance.now() + 100; performance.now() < until;);
+
+  t.equal(await outcome, 'in time')
+})
+
+t.test('what is taken back after its time, and before its turn, does not run', async t => {
+  const ran: string[] = []
+  const takeBack = systemClock.after(0, () => ran.push('ran'))
+  await new Promise(resolve => setTimeout(resolve, 2))
+  const again = systemClock.after(0, () => ran.push('ran again'))
+  await new Promise<void>(resolve => { setTimeout(() => { again(); resolve() }, 0) })
+  takeBack()
+  t.strictSame(ran, ['ran'])
 })
 
 t.test('a pause ends when its time has come', async t => {
