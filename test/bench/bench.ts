@@ -44,6 +44,7 @@ const calls: readonly Comparison[] = [
   { mode: 'getForApp, managed identity', base: raw },
   { mode: 'getForUser, 1 user', base: raw },
   { mode: 'getForUser, 10,000 users', base: raw },
+  { mode: 'getForUser, hash at hand, 10,000 users', base: raw },
   { mode: 'callApiForApp + text()', base: raw },
   { mode: 'msal-node cached + undici.request', base: raw },
   { mode: 'msal-node cached + fetch', base: raw },
