@@ -8,6 +8,8 @@ import type { TokenCipher } from './token-cipher.ts'
 
 /** Milliseconds that a token must live on, to be worth its way through the store. */
 const MIN_LIFE = 10_000
+/** Characters of an entry. A longer one is none of ours, and its size alone could hold up the process. */
+const MAX_LENGTH = 65_536
 /** Milliseconds without an unreadable entry after which the next one is told again. */
 const QUIET = 60_000
 
@@ -48,11 +50,13 @@ export class EncryptedTokens {
     const { store, cipher, clock } = this.#options
     const ttl = Math.floor(token.expiresOn - clock.now())
     const name = entryName('token', key)
-    if (ttl > MIN_LIFE) await store.set(name, cipher.encrypt(toStoredText(token), name), ttl)
+    if (!(ttl > MIN_LIFE)) return
+    const value = cipher.encrypt(toStoredText(token), name)
+    if (value.length <= MAX_LENGTH) await store.set(name, value, ttl)
   }
 
   #decrypted (value: unknown, name: string): Token | undefined {
-    const text = typeof value === 'string' ? this.#options.cipher.decrypt(value, name) : undefined
+    const text = typeof value === 'string' && value.length <= MAX_LENGTH ? this.#options.cipher.decrypt(value, name) : undefined
     return text === undefined ? undefined : fromStoredText(text)
   }
 

@@ -1,6 +1,7 @@
 import t from 'tap'
 import { EncryptedTokens } from '../../../lib/store/encrypted-tokens.ts'
 import { FailOpenStore } from '../../../lib/store/fail-open-store.ts'
+import { toStoredText } from '../../../lib/store/stored-token.ts'
 import { TokenCipher } from '../../../lib/store/token-cipher.ts'
 import { FakeClock } from '../../fixtures/fake-clock.ts'
 import { MemoryStore, aToken, cipher, memoryLogger } from '../../fixtures/token-store.ts'
@@ -124,6 +125,33 @@ t.test('entries that cannot be read are passed over, and told once', async t => 
   t.ok(await tokens.read('key'), 'the next token is written over them')
 })
 
+t.test('an entry of more than 64 KiB is passed over before anything is done with it', async t => {
+  const decrypted: number[] = []
+  const counting = Object.assign(new TokenCipher([{ id: 'k1', key: Buffer.alloc(32, 1) }]), {
+    decrypt (value: string, name: string) {
+      decrypted.push(value.length)
+      return cipher.decrypt(value, name)
+    },
+  })
+  const { tokens, memory, clock, lines } = build({ with: counting })
+  await tokens.write('key', aToken(clock, 'x'.repeat(48_000)))
+  const [name, entry] = [...memory.values][0]!
+  t.equal((await tokens.read('key'))?.accessToken.length, 48_000)
+
+  for (const value of ['x'.repeat(65_537), 'x'.repeat(200_000_000), cipher.encrypt(toStoredText(aToken(clock, 'x'.repeat(50_000))), name)]) {
+    memory.values.set(name, { ...entry, value })
+    t.equal(await tokens.read('key'), undefined)
+  }
+
+  t.strictSame([decrypted, lines], [[entry.value.length], [['warn', UNREADABLE]]])
+})
+
+t.test('a token that nobody would read is not written', async t => {
+  const { tokens, memory, clock } = build()
+  await tokens.write('key', aToken(clock, 'x'.repeat(50_000)))
+  t.equal(memory.values.size, 0)
+})
+
 t.test('entries that cannot be read are told again once there were none for a minute', async t => {
   const { tokens, memory, clock, lines } = build()
   await tokens.write('key', aToken(clock))
@@ -156,7 +184,8 @@ t.test('a store that fails has no token', async t => {
   await tokens.write('key', aToken(clock))
 
   memory.before = operation => { if (operation.startsWith('ttl')) throw new Error('down') }
-  t.ok(await tokens.read('key'), 'the token was found before')
+  t.ok(await tokens.read('key'), 'the token itself was found')
+  memory.before = () => { throw new Error('down') }
   t.equal(await tokens.read('key'), undefined)
   await tokens.write('key', aToken(clock))
 })
