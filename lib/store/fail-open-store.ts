@@ -5,25 +5,31 @@ import type { TokenStore } from './token-store.ts'
 
 /** Milliseconds that one operation may take. */
 export const OPERATION_TIMEOUT = 250
-/** Milliseconds for which a store that failed is left alone: at first, and at most. */
+/** Milliseconds for which an operation that failed is left alone: at first, and at most. */
 const FIRST_REST = 500
 const LONGEST_REST = 15_000
 
+/** An operation of the store, as it works or does not. */
+interface Health {
+  /** In a row. */
+  failures: number
+  /** On {@link Clock.elapsed}. */
+  restsUntil: number
+  isProbing: boolean
+}
+
 /**
- * A token store that never fails and never keeps anybody waiting: an operation that fails, or takes too long, gives `undefined`.
+ * A token store that never fails: an operation that fails, or takes longer than {@link OPERATION_TIMEOUT}, gives `undefined`.
  *
- * After a failure the store is left alone for a while, longer with every further one; then one operation at a time finds out whether it works.
- * An outage is told once, and so is its end.
+ * After a failure the operation is left alone for a while, longer with every further one; then one call at a time finds out whether it works.
+ * The others go on, as a store that is full can still be read; but where reading fails, nothing else is tried.
+ * An outage is told once, when the first operation fails, and so is its end, when each that failed has succeeded.
  */
 export class FailOpenStore {
   readonly #store: TokenStore
   readonly #clock: Clock
   readonly #logger: Logger
-  /** In a row. */
-  #failures = 0
-  /** On {@link Clock.elapsed}. */
-  #restsUntil = 0
-  #isProbing = false
+  readonly #healths: Readonly<Record<keyof TokenStore, Health>> = { get: healthy(), set: healthy(), delete: healthy(), setIfAbsent: healthy(), ttl: healthy() }
   #isClosed = false
 
   constructor (store: TokenStore, { clock, logger }: { clock: Clock, logger: Logger }) {
@@ -34,28 +40,28 @@ export class FailOpenStore {
 
   /** Whatever the store gives. */
   get (name: string): Promise<unknown> {
-    return this.#attempt(() => this.#store.get(name))
+    return this.#attempt(this.#healths.get, () => this.#store.get(name))
   }
 
   async set (name: string, value: string, ttl: number): Promise<void> {
-    await this.#attempt(() => this.#store.set(name, value, ttl))
+    await this.#attemptWhereRead('set', name, () => this.#store.set(name, value, ttl))
   }
 
   async delete (name: string): Promise<void> {
-    await this.#attempt(() => this.#store.delete(name))
+    await this.#attemptWhereRead('delete', name, () => this.#store.delete(name))
   }
 
   /** `undefined` also where the store cannot tell. */
   async setIfAbsent (name: string, value: string, ttl: number): Promise<boolean | undefined> {
     if (this.#store.setIfAbsent === undefined) return undefined
-    const isSet: unknown = await this.#attempt(() => this.#store.setIfAbsent!(name, value, ttl))
+    const isSet: unknown = await this.#attemptWhereRead('setIfAbsent', name, () => this.#store.setIfAbsent!(name, value, ttl))
     return isSet === undefined ? undefined : Boolean(isSet)
   }
 
   /** `undefined` also where the store cannot tell, or the value stays. */
   async ttl (name: string): Promise<number | undefined> {
     if (this.#store.ttl === undefined) return undefined
-    const ttl: unknown = await this.#attempt(() => this.#store.ttl!(name))
+    const ttl: unknown = await this.#attemptWhereRead('ttl', name, () => this.#store.ttl!(name))
     return typeof ttl === 'number' && ttl >= 0 ? ttl : undefined
   }
 
@@ -64,37 +70,48 @@ export class FailOpenStore {
     this.#isClosed = true
   }
 
-  async #attempt<T> (operation: () => Promise<T>): Promise<T | undefined> {
-    if (this.#isClosed) return undefined
-    if (this.#failures === 0) return this.#observed(operation, false)
-    if (this.#isProbing || this.#clock.elapsed() < this.#restsUntil) return undefined
+  async #attemptWhereRead<T> (kind: keyof TokenStore, name: string, operation: () => Promise<T>): Promise<T | undefined> {
+    if (this.#healths.get.failures > 0) await this.get(name)
+    return this.#healths.get.failures > 0 ? undefined : this.#attempt(this.#healths[kind], operation)
+  }
 
-    this.#isProbing = true
-    const outcome = await this.#observed(operation, true)
-    this.#isProbing = false
+  async #attempt<T> (health: Health, operation: () => Promise<T>): Promise<T | undefined> {
+    if (this.#isClosed) return undefined
+    if (health.failures === 0) return this.#observed(health, operation, false)
+    if (health.isProbing || this.#clock.elapsed() < health.restsUntil) return undefined
+
+    health.isProbing = true
+    const outcome = await this.#observed(health, operation, true)
+    health.isProbing = false
     return outcome
   }
 
-  async #observed<T> (operation: () => Promise<T>, isProbe: boolean): Promise<T | undefined> {
+  async #observed<T> (health: Health, operation: () => Promise<T>, isProbe: boolean): Promise<T | undefined> {
     try {
       const outcome = await this.#inTime(operation)
-      if (isProbe) this.#works()
+      if (isProbe) this.#works(health)
       return outcome
     } catch (error) {
-      // Operations that were under way when another failed say nothing new.
-      if (isProbe || this.#failures === 0) this.#failed(error)
+      // Calls that were under way when another failed say nothing new.
+      if (isProbe || health.failures === 0) this.#failed(health, error)
       return undefined
     }
   }
 
-  #works (): void {
-    this.#failures = 0
-    if (!this.#isClosed) this.#logger.info('the token store works again')
+  #works (health: Health): void {
+    health.failures = 0
+    if (!this.#isOutage && !this.#isClosed) this.#logger.info('the token store works again')
   }
 
-  #failed (error: unknown): void {
-    this.#restsUntil = this.#clock.elapsed() + Math.min(FIRST_REST * 2 ** this.#failures, LONGEST_REST)
-    if (this.#failures++ === 0 && !this.#isClosed) this.#logger.warn({ reason: failureReason(error) }, 'the token store does not work: tokens are not shared until it does')
+  #failed (health: Health, error: unknown): void {
+    const isNews = !this.#isOutage
+    health.restsUntil = this.#clock.elapsed() + Math.min(FIRST_REST * 2 ** health.failures, LONGEST_REST)
+    health.failures++
+    if (isNews && !this.#isClosed) this.#logger.warn({ reason: failureReason(error) }, 'the token store does not work: tokens are not shared until it does')
+  }
+
+  get #isOutage (): boolean {
+    return Object.values(this.#healths).some(({ failures }) => failures > 0)
   }
 
   #inTime<T> (operation: () => Promise<T>): Promise<T> {
@@ -105,4 +122,8 @@ export class FailOpenStore {
       outcome.then(resolve, reject).finally(cancel)
     })
   }
+}
+
+function healthy (): Health {
+  return { failures: 0, restsUntil: 0, isProbing: false }
 }

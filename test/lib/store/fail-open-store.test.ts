@@ -175,6 +175,49 @@ t.test('every outage is told once, and so is its end', async t => {
   t.strictSame(lines, [0, 1, 2].flatMap(outage => [['warn', DOWN, { reason: `down ${outage}` }], ['info', UP]]))
 })
 
+for (const [what, refused] of Object.entries({ 'writing fails': /^set/, 'only the life of values cannot be told': /^ttl/, 'only removing fails': /^delete/ })) {
+  t.test(`where reading works and ${what}, that is one outage, and reading goes on`, async t => {
+    const { store, memory, lines, clock } = build()
+    const all = async () => {
+      await store.set('name', 'value', 1000)
+      await store.setIfAbsent('name', 'value', 1000)
+      await store.ttl('name')
+      await store.delete('name')
+    }
+    memory.before = operation => { if (refused.test(operation)) throw new Error('OOM') }
+
+    for (let call = 0; call < 100; call++) {
+      t.not(await store.get('name'), undefined)
+      await all()
+      clock.tick(50)
+    }
+    t.strictSame(lines, [['warn', DOWN, { reason: 'OOM' }]])
+    const tried = memory.operations.filter(operation => refused.test(operation)).length
+    t.ok(tried <= 10, `${tried} tries`)
+
+    memory.before = () => {}
+    clock.tick(15_000)
+    await all()
+    t.strictSame(lines.slice(1), [['info', UP]])
+  })
+}
+
+t.test('where reading fails, nothing else is tried before reading works again', async t => {
+  const { store, memory, lines, clock } = build()
+  memory.before = operation => { if (operation.startsWith('get')) throw new Error('NOPERM') }
+  await store.get('name')
+  clock.tick(500)
+
+  await store.set('name', 'value', 60_000)
+  t.strictSame(memory.operations, ['get undefined', 'get undefined'])
+  memory.before = () => {}
+  clock.tick(1000)
+  await store.set('name', 'value', 60_000)
+
+  t.strictSame(memory.operations.slice(2), ['get undefined', 'set undefined'])
+  t.match(lines, [['warn', DOWN], ['info', UP]])
+})
+
 t.test('a clock that is set makes no outage longer', async t => {
   const { store, memory, clock } = build()
   memory.before = () => { throw new Error('down') }
