@@ -1,6 +1,7 @@
 import type { Logger } from '../logger.ts'
 import type { Clock } from '../tokens/clock.ts'
 import type { Token } from '../tokens/token.ts'
+import type { Budget } from './budget.ts'
 import { entryName } from './entry-name.ts'
 import type { FailOpenStore } from './fail-open-store.ts'
 import { endingEarlier, fromStoredText, toStoredText } from './stored-token.ts'
@@ -23,6 +24,8 @@ export interface EncryptedTokensOptions {
 /** The tokens in a store. What cannot be read is as good as not there; the first of such entries is told, those that follow it are not. */
 export class EncryptedTokens {
   readonly #options: EncryptedTokensOptions
+  /** The last write that is under way, by key. */
+  readonly #writes = new Map<string, Promise<void>>()
   /** On {@link Clock.elapsed}. */
   #unreadableUntil = -Infinity
 
@@ -30,23 +33,32 @@ export class EncryptedTokens {
     this.#options = options
   }
 
-  /** The token of a key, if there is one that lives on. */
-  async read (key: string): Promise<Token | undefined> {
+  /** The token of a key, if there is one that lives on, and is read within the budget. */
+  async read (key: string, budget: Budget): Promise<Token | undefined> {
     const { store, clock } = this.#options
     const name = entryName('token', key)
-    const value = await store.get(name)
+    const value = await budget.within(() => store.get(name))
     if (value === undefined || value === null) return undefined
 
     const token = this.#decrypted(value, name)
     if (token === undefined) return this.#passOver()
     // The clock of the machine that wrote it may be another; the store's is the same for all.
-    const ttl = await store.ttl(name)
+    const ttl = await budget.within(() => store.ttl(name))
     const now = clock.now()
     const tooLate = ttl === undefined ? 0 : Math.max(0, token.expiresOn - now - ttl)
     return token.expiresOn - tooLate - now > MIN_LIFE ? endingEarlier(token, tooLate) : undefined
   }
 
-  async write (key: string, token: Token): Promise<void> {
+  /** Writes a token. Those of one key are written in the order in which they were given. */
+  write (key: string, token: Token): Promise<void> {
+    const written = (this.#writes.get(key) ?? Promise.resolve()).then(() => this.#write(key, token)).finally(() => {
+      if (this.#writes.get(key) === written) this.#writes.delete(key)
+    })
+    this.#writes.set(key, written)
+    return written
+  }
+
+  async #write (key: string, token: Token): Promise<void> {
     const { store, cipher, clock } = this.#options
     const ttl = Math.floor(token.expiresOn - clock.now())
     const name = entryName('token', key)

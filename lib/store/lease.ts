@@ -1,4 +1,5 @@
 import type { Clock } from '../tokens/clock.ts'
+import type { Budget } from './budget.ts'
 import { entryName } from './entry-name.ts'
 import type { FailOpenStore } from './fail-open-store.ts'
 
@@ -13,16 +14,17 @@ export interface Lease {
   readonly release: () => Promise<void>
 }
 
-/** Asks for the lease of a key. */
-export async function takeLease (store: FailOpenStore, clock: Clock, key: string): Promise<Lease> {
+/** Asks for the lease of a key. One that comes when the budget has run out is released with the others. */
+export async function takeLease (store: FailOpenStore, clock: Clock, key: string, budget: Budget): Promise<Lease> {
   const name = entryName('lease', key)
   const end = clock.elapsed() + LEASE
-  const isOurs = await store.setIfAbsent(name, '1', LEASE)
-  if (isOurs !== true) return { holder: isOurs === undefined ? 'unknown' : 'another', release: async () => {} }
-
+  let taken: Promise<boolean | undefined> | undefined
+  const isOurs = await budget.within(() => (taken = store.setIfAbsent(name, '1', LEASE)))
   return {
-    holder: 'us',
-    // Once it has ended, it may be another's.
-    release: async () => clock.elapsed() < end ? store.delete(name) : undefined,
+    holder: isOurs === undefined ? 'unknown' : isOurs ? 'us' : 'another',
+    release: async () => {
+      // Once it has ended, it may be another's.
+      if (await taken === true && clock.elapsed() < end) await store.delete(name)
+    },
   }
 }

@@ -2,12 +2,15 @@ import type { Logger } from '../logger.ts'
 import { pause, type Clock } from '../tokens/clock.ts'
 import type { PreparedRequest, TokenRequest } from '../tokens/token-request.ts'
 import type { Token, TokenSource } from '../tokens/token.ts'
+import { Budget } from './budget.ts'
 import { EncryptedTokens } from './encrypted-tokens.ts'
 import { FailOpenStore, OPERATION_TIMEOUT } from './fail-open-store.ts'
 import { takeLease, type Lease } from './lease.ts'
 import type { TokenCipher } from './token-cipher.ts'
 import type { TokenStore } from './token-store.ts'
 
+/** Milliseconds that one look at the store may take, with all that it reads there. */
+const LOOK = 250
 /** Milliseconds between two looks at the store, at most. */
 const POLL = 100
 /** How many times as long as the token that is to be renewed one from the store must live: else it would soon be due itself. */
@@ -24,14 +27,24 @@ export interface SharedTokensOptions {
   readonly logger: Logger
 }
 
-export interface ObtainOptions {
-  /** The token that is to be renewed: one from the store must live longer. */
-  readonly newerThan: Token | undefined
+interface AskOptions {
   /** Asks the identity provider. */
   readonly ask: () => Promise<Token>
+  /** Whether no token is at hand that was asked for later: only then the one that was asked for is kept in the store. */
+  readonly isNewest: () => boolean
+  readonly signal: AbortSignal
+}
+
+export interface ObtainOptions extends AskOptions {
   /** Milliseconds for which another process that asks is waited for. */
   readonly patience: number
-  readonly signal: AbortSignal
+}
+
+export interface RenewOptions extends AskOptions {
+  /** The token that is to be renewed: one from the store must live longer. */
+  readonly due: Token
+  /** Whether the renewal is left to another process that has the lease. */
+  readonly needsLease: boolean
 }
 
 export interface ObtainedToken {
@@ -57,14 +70,23 @@ export class SharedTokens {
   }
 
   /**
-   * The token of a request: from the store, or from `ask`, which one process at a time does where the store can tell.
+   * The token of a request, for a caller who waits: from the store, or from `ask`, which one process at a time does where the store can tell.
    * What was asked for is kept in the store.
    *
-   * @returns `undefined` for a request whose token is not shared; `'theirs'` when another process asks, and there is no patience
    * @throws what `ask` throws; the signal's reason when it is aborted before
    */
-  async obtain ({ request, key }: PreparedRequest, options: ObtainOptions): Promise<ObtainedToken | 'theirs' | undefined> {
-    return this.#isShared(request) ? this.#tracked(this.#obtain(key, options)) : undefined
+  async obtain ({ request, key }: PreparedRequest, options: ObtainOptions): Promise<ObtainedToken> {
+    return this.#isShared(request) ? this.#tracked(this.#obtain(key, options)) : asked(options)
+  }
+
+  /**
+   * A token in place of one that is due, in the same way.
+   *
+   * @returns `'theirs'` when another process is at it
+   * @throws what `ask` throws; the signal's reason when it is aborted before
+   */
+  async renew ({ request, key }: PreparedRequest, options: RenewOptions): Promise<ObtainedToken | 'theirs'> {
+    return this.#isShared(request) ? this.#tracked(this.#renew(key, options)) : asked(options)
   }
 
   /** Keeps a token that was asked for out of turn. */
@@ -101,43 +123,62 @@ export class SharedTokens {
     return this.#options.sharesManagedIdentities && Object.values(request.managedIdentity).some(id => id !== undefined)
   }
 
-  async #obtain (key: string, options: ObtainOptions): Promise<ObtainedToken | 'theirs'> {
+  async #obtain (key: string, options: ObtainOptions): Promise<ObtainedToken> {
     const { clock, random } = this.#options
-    const { newerThan, patience, signal } = options
-    const until = clock.elapsed() + patience
+    const { patience, signal } = options
+    const end = clock.elapsed() + patience
     for (;;) {
-      const found = await this.#find(key, newerThan)
+      // Once the patience has ended, there is nothing to look with: the identity provider is asked.
+      const budget = new Budget(clock, Math.min(LOOK, end - clock.elapsed()))
+      const find = () => this.#find(key, budget)
+      const found = await find()
       if (found !== undefined) return found
 
       signal.throwIfAborted()
-      const lease = await takeLease(this.#store, clock, key)
-      if (lease.holder !== 'another' || (patience > 0 && clock.elapsed() >= until)) return this.#ask(key, lease, options)
-      if (patience === 0) return 'theirs'
-      await pause(clock, POLL * (1 + random()) / 2, signal)
+      const lease = await takeLease(this.#store, clock, key, budget)
+      if (lease.holder !== 'another') return this.#ask(key, lease, find, options)
+      await pause(clock, Math.min(POLL * (1 + random()) / 2, Math.max(0, end - clock.elapsed())), signal)
     }
   }
 
-  async #find (key: string, newerThan: Token | undefined): Promise<ObtainedToken | undefined> {
-    const token = await this.#tokens.read(key)
+  async #renew (key: string, options: RenewOptions): Promise<ObtainedToken | 'theirs'> {
+    const { clock } = this.#options
+    const { due, needsLease, signal } = options
+    const budget = new Budget(clock, LOOK)
+    const find = () => this.#find(key, budget, due)
+    const found = await find()
+    if (found !== undefined) return found
+
+    signal.throwIfAborted()
+    const lease = await takeLease(this.#store, clock, key, budget)
+    return lease.holder === 'another' && needsLease ? 'theirs' : this.#ask(key, lease, find, options)
+  }
+
+  async #find (key: string, budget: Budget, due?: Token): Promise<ObtainedToken | undefined> {
+    const token = await this.#tokens.read(key, budget)
     const now = this.#options.clock.now()
-    const isWanted = token !== undefined && (newerThan === undefined || token.expiresOn - now > GAIN * (newerThan.expiresOn - now))
+    const isWanted = token !== undefined && (due === undefined || token.expiresOn - now > GAIN * (due.expiresOn - now))
     return isWanted ? { token, source: 'distributed-cache' } : undefined
   }
 
   /** Asks the identity provider, then lets the next process ask. */
-  async #ask (key: string, lease: Lease, { newerThan, ask, signal }: ObtainOptions): Promise<ObtainedToken> {
+  async #ask (key: string, lease: Lease, find: () => Promise<ObtainedToken | undefined>, options: AskOptions): Promise<ObtainedToken> {
     let written = Promise.resolve()
     try {
       // Between the look and the lease, another process may have come to its end.
-      const found = lease.holder === 'us' ? await this.#find(key, newerThan) : undefined
+      const found = lease.holder === 'us' ? await find() : undefined
       if (found !== undefined) return found
 
-      signal.throwIfAborted()
-      const token = await ask()
-      written = this.#tokens.write(key, token)
-      return { token, source: 'identity-provider' }
+      options.signal.throwIfAborted()
+      const obtained = await asked(options)
+      if (options.isNewest()) written = this.#tokens.write(key, obtained.token)
+      return obtained
     } finally {
       this.#tracked(written.then(lease.release))
     }
   }
+}
+
+async function asked ({ ask }: AskOptions): Promise<ObtainedToken> {
+  return { token: await ask(), source: 'identity-provider' }
 }

@@ -48,6 +48,8 @@ export interface AcquireOptions {
 const PATIENCE = 2_500
 /** Milliseconds after which a renewal that another process makes is looked for in the store. */
 const LOOK_AGAIN = 2_000
+/** How many looks in vain it takes until a renewal is no longer left to another process. */
+const MAX_LOOKS = 2
 /** How many identity providers, and how many requests without a token, are remembered. */
 const MAX_REMEMBERED = 1_000
 
@@ -141,7 +143,7 @@ export class TokenEngine {
     const { token, source } = await this.#fly(`new ${tokenKey(prepared.request)}`, prepared, async context => {
       const number = ++this.#acquisitions
       const token = await this.#ask(prepared, context)
-      this.#options.shared?.keep(prepared, token)
+      if (this.#isNewest(prepared.key, number)) this.#options.shared?.keep(prepared, token)
       return this.#keep(prepared, { token, source: 'identity-provider' }, number, context)
     })
     return { token, source }
@@ -151,7 +153,7 @@ export class TokenEngine {
   #renew (prepared: PreparedRequest, entry: TokenEntry): void {
     if (this.#isClosed || this.#flights.has(prepared.key)) return
     tell('renewal', prepared.description)
-    this.#fly(prepared.key, prepared, context => this.#obtain(prepared, context, entry)).catch((error: unknown) => this.#renewalFailed(entry, error))
+    this.#fly(prepared.key, prepared, context => this.#obtainNewer(prepared, context, entry)).catch((error: unknown) => this.#renewalFailed(entry, error))
   }
 
   #renewalFailed (entry: TokenEntry, error: unknown): void {
@@ -165,24 +167,33 @@ export class TokenEngine {
     return this.#flights.run(key, work, () => deadlineError(prepared, this.#options.tokenTimeout))
   }
 
-  /**
-   * A token from the store that processes share, or from the identity provider.
-   *
-   * @param due the entry that is to be renewed; none for a caller who waits
-   */
-  async #obtain (prepared: PreparedRequest, context: FlightContext, due?: TokenEntry): Promise<TokenEntry> {
+  /** A token from the store that processes share, or from the identity provider, for a caller who waits. */
+  async #obtain (prepared: PreparedRequest, context: FlightContext): Promise<TokenEntry> {
     const { shared, tokenTimeout } = this.#options
     const number = ++this.#acquisitions
     const obtained = await shared?.obtain(prepared, {
-      newerThan: due?.token,
       ask: () => this.#ask(prepared, context),
-      patience: due === undefined ? Math.min(PATIENCE, tokenTimeout / 4) : 0,
+      isNewest: () => this.#isNewest(prepared.key, number),
+      patience: Math.min(PATIENCE, tokenTimeout / 4),
       signal: context.signal,
     }) ?? { token: await this.#ask(prepared, context), source: 'identity-provider' as const }
-    if (obtained !== 'theirs') return this.#keep(prepared, obtained, number, context)
+    return this.#keep(prepared, obtained, number, context)
+  }
 
-    due!.renewLater(LOOK_AGAIN)
-    return due!
+  /** The same in place of a token that is due; that itself where the renewal is left to another process. */
+  async #obtainNewer (prepared: PreparedRequest, context: FlightContext, due: TokenEntry): Promise<TokenEntry> {
+    const number = ++this.#acquisitions
+    const renewed = await this.#options.shared?.renew(prepared, {
+      due: due.token,
+      ask: () => this.#ask(prepared, context),
+      isNewest: () => this.#isNewest(prepared.key, number),
+      needsLease: due.looks < MAX_LOOKS,
+      signal: context.signal,
+    }) ?? { token: await this.#ask(prepared, context), source: 'identity-provider' as const }
+    if (renewed !== 'theirs') return this.#keep(prepared, renewed, number, context)
+
+    due.renewLater(LOOK_AGAIN)
+    return due
   }
 
   /** Asks the identity provider, as often as the rules have it, unless it is known to be failing. */
@@ -215,13 +226,17 @@ export class TokenEngine {
   /** Puts the token at hand, unless one is there that was asked for later. */
   #keep ({ key, description }: PreparedRequest, { token, source }: GivenToken, number: number, { joins }: FlightContext): TokenEntry {
     const { clock, random } = this.#options
-    const before = this.#entries.peek(key)
     const entry = new TokenEntry(token, { description, source, number, joins: joins(), clock, random })
-    if (this.#isClosed || (before !== undefined && before.number > number)) return entry
+    if (this.#isClosed || !this.#isNewest(key, number)) return entry
     this.#entries.set(key, entry)
     this.#missing.delete(key)
     this.#dropEnded()
     return entry
+  }
+
+  /** Whether no token is at hand that was asked for later. */
+  #isNewest (key: string, number: number): boolean {
+    return (this.#entries.peek(key)?.number ?? 0) <= number
   }
 
   /** Drops tokens that have ended, from the one that nobody has asked for for longest on, up to the first that has not ended. */

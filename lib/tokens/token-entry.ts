@@ -35,6 +35,8 @@ export class TokenEntry {
   hits = 0
   /** Failed renewals in a row. */
   failures = 0
+  /** How often its renewal was left to another process, since it was last tried. */
+  looks = 0
   lastError: unknown
   readonly #options: TokenEntryOptions
   /** Milliseconds before its end from which on it is not given. */
@@ -99,12 +101,14 @@ export class TokenEntry {
     if (this.failures > 0 && elapsed < this.#renewAt) return false
     this.lastError = error
     this.failures++
+    this.looks = 0
     this.#renewAt = elapsed + renewalBackOff(this.failures, retryAfter, this.#options.random)
     return true
   }
 
   /** Puts the renewal off for `delay` milliseconds: another process is at it. */
   renewLater (delay: number): void {
+    this.looks++
     this.#renewAt = this.#options.clock.elapsed() + delay
   }
 }

@@ -1,4 +1,5 @@
 import t from 'tap'
+import { Budget } from '../../../lib/store/budget.ts'
 import { EncryptedTokens } from '../../../lib/store/encrypted-tokens.ts'
 import { FailOpenStore } from '../../../lib/store/fail-open-store.ts'
 import { toStoredText } from '../../../lib/store/stored-token.ts'
@@ -14,7 +15,8 @@ const UNREADABLE = 'an entry of the token store cannot be read, and is passed ov
 function machine (memory: MemoryStore, clock: FakeClock, { with: its = cipher, hasTtl = true } = {}) {
   const { logger, lines } = memoryLogger()
   const given = hasTtl ? memory : { get: memory.get.bind(memory), set: memory.set.bind(memory), delete: memory.delete.bind(memory) }
-  return { clock, lines, tokens: new EncryptedTokens({ store: new FailOpenStore(given, { clock, logger }), cipher: its, clock, logger }) }
+  const tokens = new EncryptedTokens({ store: new FailOpenStore(given, { clock, logger }), cipher: its, clock, logger })
+  return { clock, lines, tokens: { write: tokens.write.bind(tokens), read: (key: string) => tokens.read(key, new Budget(clock, 250)) } }
 }
 
 function build (options?: Parameters<typeof machine>[2]) {

@@ -1,4 +1,5 @@
 import t from 'tap'
+import { Budget } from '../../../lib/store/budget.ts'
 import { FailOpenStore } from '../../../lib/store/fail-open-store.ts'
 import { takeLease } from '../../../lib/store/lease.ts'
 import type { TokenStore } from '../../../lib/store/token-store.ts'
@@ -9,7 +10,7 @@ function build (given?: TokenStore) {
   const clock = new FakeClock()
   const memory = new MemoryStore(clock)
   const store = new FailOpenStore(given ?? memory, { clock, logger: memoryLogger().logger })
-  return { clock, memory, take: () => takeLease(store, clock, 'key') }
+  return { clock, memory, take: () => takeLease(store, clock, 'key', new Budget(clock, 250)) }
 }
 
 t.test('one holds the lease until it is released', async t => {

@@ -1,5 +1,7 @@
 import t from 'tap'
-import { SharedTokens, type ObtainOptions } from '../../../lib/store/shared-tokens.ts'
+import { SharedTokens, type ObtainOptions, type RenewOptions } from '../../../lib/store/shared-tokens.ts'
+import { entryName } from '../../../lib/store/entry-name.ts'
+import { toStoredText } from '../../../lib/store/stored-token.ts'
 import type { TokenStore } from '../../../lib/store/token-store.ts'
 import type { Token } from '../../../lib/tokens/token.ts'
 import type { PreparedRequest } from '../../../lib/tokens/token-request.ts'
@@ -24,8 +26,10 @@ function fleet (size: number, { sharesManagedIdentities = false, given }: { shar
     if (delay > 0) await new Promise<void>(resolve => { clock.after(delay, resolve) })
     return aToken(clock, `token-${asked}`)
   }
-  const options = (more: Partial<ObtainOptions> = {}): ObtainOptions => ({ newerThan: undefined, ask: ask(), patience: PATIENCE, signal: new AbortController().signal, ...more })
-  return { clock, memory, lines, processes, ask, options, asked: () => asked }
+  const asking = () => ({ ask: ask(), isNewest: () => true, signal: new AbortController().signal })
+  const options = (more: Partial<ObtainOptions> = {}): ObtainOptions => ({ ...asking(), patience: PATIENCE, ...more })
+  const renewal = (due: Token, more: Partial<RenewOptions> = {}): RenewOptions => ({ ...asking(), due, needsLease: true, ...more })
+  return { clock, memory, lines, processes, ask, options, renewal, asked: () => asked }
 }
 
 /** Lets `ms` go by in small steps, so that what waits for timers can go on between them. */
@@ -67,7 +71,7 @@ t.test('processes that start together ask once', async t => {
 
   await pass(clock, 1000)
 
-  const found = (await outcomes) as { source: string, token: Token }[]
+  const found = await outcomes
   t.equal(asked(), 1)
   t.strictSame([...new Set(found.map(({ token }) => token.accessToken))], ['token-1'])
   t.strictSame(found.map(({ source }) => source).sort(), [...Array<string>(7).fill('distributed-cache'), 'identity-provider'])
@@ -165,39 +169,143 @@ for (const [how, before] of Object.entries<(operation: string) => unknown>({
 }
 
 t.test('a renewal takes a token that another process has renewed', async t => {
-  const { processes: [first, second], options, asked, clock } = fleet(2)
+  const { processes: [first, second], options, renewal, asked, clock } = fleet(2)
   const due = aToken(clock, 'due', { expiresOn: clock.now() + HOUR / 4 })
   await first!.obtain(asApp, options())
   await settle()
 
-  t.match(await second!.obtain(asApp, options({ newerThan: due, patience: 0 })), { source: 'distributed-cache', token: { accessToken: 'token-1' } })
+  t.match(await second!.renew(asApp, renewal(due)), { source: 'distributed-cache', token: { accessToken: 'token-1' } })
   t.equal(asked(), 1)
 })
 
 t.test('a renewal does not take the token that it is to renew, nor one that will soon be due itself', async t => {
   for (const ahead of [0, 60_000]) {
-    const { processes: [first, second], options, asked, clock } = fleet(2)
-    const { token } = await first!.obtain(asApp, options()) as { token: Token }
+    const { processes: [first, second], options, renewal, asked, clock } = fleet(2)
+    const { token } = await first!.obtain(asApp, options())
     await settle()
     clock.tick(HOUR * 3 / 4)
 
-    t.match(await second!.obtain(asApp, options({ newerThan: aToken(clock, 'due', { expiresOn: token.expiresOn - ahead }), patience: 0 })), { source: 'identity-provider' })
+    t.match(await second!.renew(asApp, renewal(aToken(clock, 'due', { expiresOn: token.expiresOn - ahead }))), { source: 'identity-provider' })
     t.equal(asked(), 2)
   }
 })
 
 t.test('where another process is renewing, a renewal does not wait', async t => {
-  const { processes: [first, second], options, asked, ask, clock } = fleet(2)
-  const renewal = options({ newerThan: aToken(clock, 'due', { expiresOn: clock.now() + 60_000 }), patience: 0, ask: ask(400) })
-  const renewed = first!.obtain(asApp, renewal)
+  const { processes: [first, second], renewal, asked, ask, clock } = fleet(2)
+  const options = renewal(aToken(clock, 'due', { expiresOn: clock.now() + 60_000 }), { ask: ask(400) })
+  const renewed = first!.renew(asApp, options)
   await settle()
 
-  t.equal(await second!.obtain(asApp, renewal), 'theirs')
+  t.equal(await second!.renew(asApp, options), 'theirs')
 
   await pass(clock, 400)
   await renewed
-  t.match(await second!.obtain(asApp, renewal), { source: 'distributed-cache' })
+  t.match(await second!.renew(asApp, options), { source: 'distributed-cache' })
   t.equal(asked(), 1)
+})
+
+t.test('a renewal that needs no lease is made where the lease never ends, and brings the others the token', async t => {
+  const { processes: [first, second], renewal, asked, memory, clock } = fleet(2)
+  memory.setIfAbsent = async () => false
+  const due = aToken(clock, 'due', { expiresOn: clock.now() + 60_000 })
+  t.equal(await first!.renew(asApp, renewal(due)), 'theirs')
+
+  t.match(await first!.renew(asApp, renewal(due, { needsLease: false })), { source: 'identity-provider' })
+  await settle()
+
+  t.match(await second!.renew(asApp, renewal(due)), { source: 'distributed-cache' })
+  t.equal(asked(), 1)
+  t.notOk(memory.operations.includes('delete lease'))
+})
+
+t.test('a token that came when there was a newer one is given, and stays out of the store', async t => {
+  const { processes: [first, second], options, memory, clock } = fleet(2)
+  let isNewest = true
+  const slow = first!.obtain(asApp, options({
+    isNewest: () => isNewest,
+    ask: async () => {
+      await new Promise<void>(resolve => { clock.after(1000, resolve) })
+      return aToken(clock, 'older')
+    }
+  }))
+  await settle()
+
+  first!.keep(asApp, aToken(clock, 'newer'))
+  isNewest = false
+  await pass(clock, 1000)
+
+  t.match(await slow, { token: { accessToken: 'older' }, source: 'identity-provider' })
+  t.match(await second!.obtain(asApp, options()), { token: { accessToken: 'newer' } })
+  t.strictSame(memory.namesOf('lease'), [])
+})
+
+t.test('what is kept for one key is written one after the other, in a slow store too', async t => {
+  const { processes: [first, second], options, memory, clock } = fleet(2)
+  let delay = 300
+  memory.before = operation => operation === 'set token' ? new Promise<void>(resolve => { clock.after(delay -= 100, resolve) }) : undefined
+
+  first!.keep(asApp, aToken(clock, 'older'))
+  first!.keep(asApp, aToken(clock, 'newer'))
+  first!.keep({ ...asApp, key: 'another' }, aToken(clock))
+  await settle()
+  t.equal(memory.operations.length, 2, 'other keys do not wait')
+  await pass(clock, 300)
+
+  t.match(await second!.obtain(asApp, options()), { token: { accessToken: 'newer' } })
+  t.equal(clock.timers, 0)
+})
+
+for (const [delay, operations] of [[60, ['get token', 'ttl token', 'setIfAbsent lease', 'get token', 'ttl token']], [100, ['get token', 'ttl token', 'setIfAbsent lease']], [200, ['get token', 'ttl token']]] as const) {
+  t.test(`a store that takes ${delay} ms for each operation holds a cold call up for 250 ms at most`, async t => {
+    const { processes: [first], options, memory, lines, clock } = fleet(1)
+    // A token that has hardly any life left, so that every step is taken.
+    const name = entryName('token', 'key')
+    memory.values.set(name, { value: cipher.encrypt(toStoredText(aToken(clock, 'ending', { expiresOn: clock.now() + 1000 })), name), end: Infinity })
+    memory.before = () => new Promise<void>(resolve => { clock.after(delay, resolve) })
+    const start = clock.elapsed()
+    let waited = 0
+    const outcome = first!.obtain(asApp, options({
+      ask: async () => {
+        waited = clock.elapsed() - start
+        return aToken(clock)
+      }
+    }))
+
+    await clock.advance(2000)
+
+    t.match(await outcome, { source: 'identity-provider' })
+    t.equal(waited, 250)
+    t.strictSame(memory.operations.slice(0, operations.length), operations)
+    t.strictSame([memory.namesOf('lease'), lines, clock.timers], [[], [], 0], 'a lease that came late is released, and slow is not down')
+  })
+}
+
+t.test('what was read in time is taken, also where its life could not be told in time', async t => {
+  const { processes: [first, second], options, memory, clock } = fleet(2)
+  await first!.obtain(asApp, options())
+  await settle()
+  memory.before = () => new Promise<void>(resolve => { clock.after(200, resolve) })
+  const outcome = second!.obtain(asApp, options())
+  await clock.advance(250)
+  t.match(await outcome, { source: 'distributed-cache' })
+  await clock.advance(250)
+  t.equal(clock.timers, 0)
+})
+
+t.test('a slow store does not make the patience with another process longer', async t => {
+  const { processes: [first], options, memory, clock } = fleet(1)
+  memory.values.set(entryName('lease', 'key'), { value: '1', end: Infinity })
+  memory.before = () => new Promise<void>(resolve => { clock.after(90, resolve) })
+  let asked = 0
+  const outcome = first!.obtain(asApp, options({
+    ask: async () => {
+      asked = clock.elapsed()
+      return aToken(clock)
+    }
+  }))
+  await clock.advance(3000)
+  await outcome
+  t.equal(asked, PATIENCE)
 })
 
 t.test('a token that was asked for out of turn replaces the one in the store', async t => {
@@ -221,13 +329,15 @@ t.test('tokens of managed identities stay in the process, unless asked otherwise
     [true, { userAssignedObjectId: 'a' }, true],
     [true, { userAssignedResourceId: 'a' }, true],
   ] as const) {
-    const { processes: [first], options, memory, clock } = fleet(1, { sharesManagedIdentities })
+    const { processes: [first], options, renewal, memory, clock } = fleet(1, { sharesManagedIdentities })
 
     const outcome = await first!.obtain(asManaged(managedIdentity), options())
     first!.keep(asManaged(managedIdentity), aToken(clock))
     await settle()
 
-    t.strictSame([outcome !== undefined, memory.operations.length > 0], [isShared, isShared], JSON.stringify(managedIdentity))
+    t.match(outcome, { source: 'identity-provider' })
+    t.match(await first!.renew(asManaged(managedIdentity), renewal(aToken(clock, 'due'))), { source: 'identity-provider' })
+    t.equal(memory.operations.length > 0, isShared, JSON.stringify(managedIdentity))
   }
 })
 

@@ -535,9 +535,11 @@ t.test('one user\'s failure answers no other user', async t => {
 
 t.test('a store that processes share', async t => {
   type Obtain = SharedTokens['obtain']
-  function sharing (obtain: Obtain) {
+  type Renew = SharedTokens['renew']
+  const neverRenewed: Renew = () => Promise.reject(new Error('renewed'))
+  function sharing (obtain: Obtain, renew = neverRenewed) {
     const kept: string[] = []
-    const shared = { obtain, keep: (_: unknown, token: Token) => { kept.push(token.accessToken) }, close: async () => {} }
+    const shared = { obtain, renew, keep: (_: unknown, token: Token) => { kept.push(token.accessToken) }, close: async () => {} }
     return { kept, given: { shared: shared as unknown as SharedTokens } }
   }
 
@@ -548,11 +550,6 @@ t.test('a store that processes share', async t => {
     t.equal(world.provider.requests.length, 0)
   })
 
-  t.test('has no part in the token of a request that is not shared', async t => {
-    const { acquire } = engineOf(sharing(async () => undefined).given)
-    t.equal(await acquire(request), 'token 1')
-  })
-
   t.test('asks the identity provider when it has none', async t => {
     const { acquire } = engineOf(sharing(async (_, { ask }) => ({ token: await ask(), source: 'identity-provider' })).given)
     t.equal(await acquire(request), 'token 1')
@@ -560,7 +557,7 @@ t.test('a store that processes share', async t => {
 
   t.test('is waited for when the engine closes', async t => {
     const written = pending<void>()
-    const { given } = sharing(async () => undefined)
+    const { given } = sharing(() => Promise.reject(new Error('asked')))
     let isClosed = false
     const { clock, engine } = engineOf({ shared: Object.assign(given.shared, { close: () => written.promise }) })
     const closed = engine.close().then(() => { isClosed = true })
@@ -577,39 +574,62 @@ t.test('a store that processes share', async t => {
     t.strictSame(kept, ['token 1'])
   })
 
-  t.test('leaves a renewal to another process, and looks again two seconds later', async t => {
-    const looks: (Token | undefined)[] = []
-    let first = true
-    const obtain: Obtain = async (_, { newerThan, patience }) => {
-      looks.push(newerThan)
-      if (first) {
-        first = false
-        return { token: tokenOf('old', clock.now(), HOUR, HOUR / 2), source: 'identity-provider' }
-      }
-      t.equal(patience, 0)
-      return looks.length < 4 ? 'theirs' : { token: tokenOf('theirs', clock.now()), source: 'distributed-cache' }
+  t.test('is given a forced token only where none came that was asked for later', async t => {
+    const { kept, given } = sharing(() => Promise.reject(new Error('asked')))
+    const { provider, acquire } = engineOf(given)
+    const older = pending<Token>()
+    provider.answers.push(() => older.promise, tokenOf('newer', Date.now()))
+    const slow = acquire(requestOfApp({ claims: 'a' }))
+    t.equal(await acquire(request, forced), 'newer')
+    older.resolve(tokenOf('older', Date.now()))
+    t.equal(await slow, 'older')
+    t.strictSame(kept, ['newer'])
+  })
+
+  t.test('is told whether a token that it asked for is still the newest', async t => {
+    const told: boolean[] = []
+    const older = pending<Token>()
+    const { kept, given } = sharing(async (_, { ask, isNewest }) => {
+      told.push(isNewest())
+      const token = await ask()
+      told.push(isNewest())
+      return { token, source: 'identity-provider' }
+    })
+    const { provider, acquire } = engineOf(given)
+    provider.answers.push(() => older.promise)
+    const slow = acquire(request)
+    t.equal(await acquire(request, forced), 'token 1')
+    older.resolve(tokenOf('older', Date.now()))
+    t.equal(await slow, 'older')
+    t.strictSame([told, kept], [[true, false], ['token 1']])
+    t.equal(await acquire(request), 'token 1')
+  })
+
+  t.test('leaves a renewal to another process, looks again two seconds later, and after two fruitless looks needs no lease', async t => {
+    const looks: [due: string, needsLease: boolean, at: number][] = []
+    const obtain: Obtain = async () => ({ token: tokenOf('old', clock.now(), HOUR, HOUR / 2), source: 'identity-provider' })
+    const renew: Renew = async (_, { due, needsLease }) => {
+      looks.push([due.accessToken, needsLease, clock.elapsed() - HOUR / 2])
+      if (looks.length === 3) throw refusal()
+      return needsLease ? 'theirs' : { token: tokenOf('new', clock.now()), source: 'identity-provider' }
     }
-    const { clock, acquire, lines } = engineOf(sharing(obtain).given)
+    const { clock, acquire, lines } = engineOf(sharing(obtain, renew).given)
     await acquire(request)
     await clock.advance(HOUR / 2)
-    for (let second = 0; second < 6; second++) {
+    for (let second = 0; second < 12; second++) {
       await acquire(request)
       await clock.advance(1000)
     }
-    t.equal(await acquire(request), 'theirs')
-    t.strictSame(looks.map(token => token?.accessToken), [undefined, 'old', 'old', 'old'])
-    t.strictSame(lines, [])
+    t.equal(await acquire(request), 'new')
+    t.strictSame(looks, [['old', true, 0], ['old', true, 2000], ['old', false, 4000], ['old', true, 5000], ['old', true, 7000], ['old', false, 9000]], 'a failure begins anew')
+    t.equal(lines.length, 1)
   })
 
   t.test('a caller who has joined a renewal that was left to another process acquires, once the token has ended', async t => {
     const answer = pending<'theirs'>()
     let calls = 0
-    const obtain: Obtain = async (_, { patience }) => {
-      if (++calls === 1) return { token: tokenOf('old', clock.now()), source: 'identity-provider' }
-      if (patience === 0) return answer.promise
-      return { token: tokenOf('new', clock.now()), source: 'distributed-cache' }
-    }
-    const { clock, acquire } = engineOf(sharing(obtain).given)
+    const obtain: Obtain = async () => ({ token: tokenOf(++calls === 1 ? 'old' : 'new', clock.now()), source: 'distributed-cache' })
+    const { clock, acquire } = engineOf(sharing(obtain, () => answer.promise).given)
     await acquire(request)
     await clock.advance(HOUR - 6000)
     t.equal(await acquire(request), 'old')
@@ -617,7 +637,7 @@ t.test('a store that processes share', async t => {
     const joined = [acquire(request), acquire(request)]
     answer.resolve('theirs')
     t.strictSame(await Promise.all(joined), ['new', 'new'])
-    t.equal(calls, 3)
+    t.equal(calls, 2)
   })
 })
 
