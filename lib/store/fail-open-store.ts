@@ -99,19 +99,22 @@ export class FailOpenStore {
   }
 
   #works (health: Health): void {
+    const wasOutage = this.#isOutage
     health.failures = 0
-    if (!this.#isOutage && !this.#isClosed) this.#logger.info('the token store works again')
+    if (wasOutage && !this.#isOutage && !this.#isClosed) this.#logger.info('the token store works again')
   }
 
   #failed (health: Health, error: unknown): void {
-    const isNews = !this.#isOutage
+    const wasOutage = this.#isOutage
     health.restsUntil = this.#clock.elapsed() + Math.min(FIRST_REST * 2 ** health.failures, LONGEST_REST)
     health.failures++
-    if (isNews && !this.#isClosed) this.#logger.warn({ reason: failureReason(error) }, 'the token store does not work: tokens are not shared until it does')
+    if (!wasOutage && this.#isOutage && !this.#isClosed) this.#logger.warn({ reason: failureReason(error) }, 'the token store does not work: tokens are not shared until it does')
   }
 
+  /** Removing is no part of it: what is not removed ends by itself, and is seldom removed, so that its recovery could stay unseen for long. */
   get #isOutage (): boolean {
-    return Object.values(this.#healths).some(({ failures }) => failures > 0)
+    const { get, set, setIfAbsent, ttl } = this.#healths
+    return [get, set, setIfAbsent, ttl].some(({ failures }) => failures > 0)
   }
 
   #inTime<T> (operation: () => Promise<T>): Promise<T> {

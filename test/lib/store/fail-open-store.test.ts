@@ -175,7 +175,7 @@ t.test('every outage is told once, and so is its end', async t => {
   t.strictSame(lines, [0, 1, 2].flatMap(outage => [['warn', DOWN, { reason: `down ${outage}` }], ['info', UP]]))
 })
 
-for (const [what, refused] of Object.entries({ 'writing fails': /^set/, 'only the life of values cannot be told': /^ttl/, 'only removing fails': /^delete/ })) {
+for (const [what, refused] of Object.entries({ 'writing fails': /^set/, 'only the life of values cannot be told': /^ttl/ })) {
   t.test(`where reading works and ${what}, that is one outage, and reading goes on`, async t => {
     const { store, memory, lines, clock } = build()
     const all = async () => {
@@ -201,6 +201,23 @@ for (const [what, refused] of Object.entries({ 'writing fails': /^set/, 'only th
     t.strictSame(lines.slice(1), [['info', UP]])
   })
 }
+
+t.test('where only removing fails, tokens are shared: that is no outage, nor does it make one longer', async t => {
+  const { store, memory, lines, clock } = build()
+  memory.before = operation => { if (/^(delete|set )/.test(operation)) throw new Error('NOPERM') }
+  await store.delete('name')
+  await store.delete('name')
+  t.strictSame([memory.operations, lines], [['delete undefined'], []])
+
+  await store.set('name', 'value', 1000)
+  memory.before = () => {}
+  clock.tick(500)
+  await store.set('name', 'value', 1000)
+  t.strictSame(lines, [['warn', DOWN, { reason: 'NOPERM' }], ['info', UP]])
+  await store.delete('name')
+  t.equal(lines.length, 2)
+  t.equal(await store.get('name'), null)
+})
 
 t.test('where reading fails, nothing else is tried before reading works again', async t => {
   const { store, memory, lines, clock } = build()
