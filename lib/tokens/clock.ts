@@ -23,11 +23,15 @@ export const systemClock: Clock = {
   },
 }
 
-/** The outcome of `work`, or a rejection with `reason` when it takes longer than `limit` milliseconds; the work itself goes on. */
-export function inTime<T> (clock: Clock, limit: number, work: Promise<T>, reason: unknown): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const cancel = clock.after(limit, () => reject(reason))
-    work.then(resolve, reject).finally(cancel)
+/** Whether `work` has ended, in either way, within `limit` milliseconds; the work itself goes on. */
+export function endsWithin (clock: Clock, limit: number, work: Promise<unknown>): Promise<boolean> {
+  return new Promise(resolve => {
+    const cancel = clock.after(limit, () => resolve(false))
+    const end = () => {
+      cancel()
+      resolve(true)
+    }
+    work.then(end, end)
   })
 }
 

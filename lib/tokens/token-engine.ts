@@ -4,7 +4,7 @@ import type { Logger } from '../logger.ts'
 import type { SharedTokens } from '../store/shared-tokens.ts'
 import { untilAborted } from '../until-aborted.ts'
 import { Circuit } from './circuit.ts'
-import { inTime, type Clock } from './clock.ts'
+import { endsWithin, type Clock } from './clock.ts'
 import { retrying } from './retry-rules.ts'
 import { SingleFlight, type FlightContext } from './single-flight.ts'
 import { diagnosticsOf, type MissingToken, type TokenDiagnostics } from './token-diagnostics.ts'
@@ -117,17 +117,26 @@ export class TokenEngine {
   /** For a caller who has none. In the last seconds of a token, that is given where no new one comes in time. */
   async #acquireMissing (prepared: PreparedRequest): Promise<GivenToken> {
     const left = this.#entries.peek(prepared.key)?.left ?? 0
-    const tooLate = left > 0 ? deadlineError(prepared, left / 2) : undefined
     const acquired = this.#join(prepared)
+    if (left > 0 && !await endsWithin(this.#options.clock, left / 2, acquired)) {
+      const last = this.#lastOf(prepared)
+      if (last !== undefined) return { token: give(last), source: 'cache' }
+    }
     try {
-      const { token, source } = tooLate === undefined ? await acquired : await inTime(this.#options.clock, left / 2, acquired, tooLate)
+      const { token, source } = await acquired
       return { token, source }
     } catch (error) {
-      const last = this.#entries.peek(prepared.key)
-      if (last === undefined || last.left <= 0) throw error
-      if (error !== tooLate && last.age === 'expired') this.#renewalFailed(last, error)
+      const last = this.#lastOf(prepared)
+      if (last === undefined) throw error
+      if (last.age === 'expired') this.#renewalFailed(last, error)
       return { token: give(last), source: 'cache' }
     }
+  }
+
+  /** The token at hand to its very end. */
+  #lastOf ({ key }: PreparedRequest): TokenEntry | undefined {
+    const last = this.#entries.peek(key)
+    return last !== undefined && last.left > 0 ? last : undefined
   }
 
   /** What comes of the acquisition or renewal that is under way, or else of a new acquisition. */

@@ -292,6 +292,17 @@ t.test('in the last seconds of a token', async t => {
     t.equal(engine.atHand(request)?.accessToken, 'token 2')
   })
 
+  t.test('a caller whose old token has ended before it was given waits on for the acquisition that is under way', async t => {
+    const { clock, provider, acquire } = await ending()
+    const answer = pending<Token>()
+    provider.answers.push(() => answer.promise)
+    const call = acquire(request)
+    clock.setWall(clock.now() + 4000)
+    await clock.advance(2000)
+    answer.resolve(provider.token())
+    t.equal(await call, 'token 2')
+  })
+
   t.test('a token that has ended meanwhile is not given', async t => {
     const { clock, provider, acquire } = await ending()
     const answer = pending<Token>()
