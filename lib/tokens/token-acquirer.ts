@@ -9,7 +9,7 @@ import { identityOf, type Identity } from './identity.ts'
 import { requireDefaultScope, resourceOf } from './scopes.ts'
 import type { TokenEngine } from './token-engine.ts'
 import type { TokenDiagnostics } from './token-diagnostics.ts'
-import { prepare, type Flow, type PreparedRequest, type TokenRequest } from './token-request.ts'
+import { identityOfFlow, prepare, type PreparedRequest, type TokenRequest } from './token-request.ts'
 import type { Token, TokenSource } from './token.ts'
 
 /** An access token, as `getTokenForApp` and `getTokenForUser` give it. */
@@ -57,8 +57,6 @@ export interface AcquireContext {
   readonly signal?: AbortSignal | undefined
   readonly logger?: Logger | undefined
 }
-
-const identityOfFlow: Readonly<Record<Flow, Identity>> = { clientCredentials: 'client-credential', onBehalfOf: 'user', managedIdentity: 'managed-identity' }
 
 /** Turns what a call asks for into the request for one token. */
 export class ConfiguredTokenAcquirer implements TokenAcquirer {
@@ -134,7 +132,7 @@ export class ConfiguredTokenAcquirer implements TokenAcquirer {
       clientCapabilities,
       fmiPath: options.fmiPath,
       extraQueryParameters: { ...extraQueryParameters, ...options.extraQueryParameters },
-      extraHeadersParameters: options.extraHeadersParameters ?? {},
+      extraHeadersParameters: { ...options.extraHeadersParameters },
       correlationId: options.correlationId,
     }
   }

@@ -1,6 +1,6 @@
 import type { Identity } from './identity.ts'
 import type { TokenEntry } from './token-entry.ts'
-import type { Flow, TokenDescription } from './token-request.ts'
+import { identityOfFlow, type TokenDescription } from './token-request.ts'
 import type { TokenSource } from './token.ts'
 
 /** What is known of one token; never the token itself, and nothing of the user. */
@@ -25,11 +25,9 @@ export interface MissingToken {
   readonly lastError: unknown
 }
 
-const identities: Readonly<Record<Flow, Identity>> = { clientCredentials: 'client-credential', onBehalfOf: 'user', managedIdentity: 'managed-identity' }
-
 export function diagnosticsOf (known: TokenEntry | MissingToken, isUnderWay: boolean): TokenDiagnostics {
   const { description, lastError } = known
-  const common = { ...description, identity: identities[description.flow], lastError: summaryOf(lastError) }
+  const common = { ...description, identity: identityOfFlow[description.flow], lastError: summaryOf(lastError) }
   if (!('token' in known)) return Object.freeze({ ...common, state: isUnderWay || lastError === undefined ? 'acquiring' : 'failed', expiresOn: undefined, nextRenewalOn: undefined, hits: 0, joins: 0, source: undefined })
 
   const { age, token, renewOn, hits, joins, source } = known

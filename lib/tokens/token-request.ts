@@ -2,6 +2,7 @@ import { hash } from 'node:crypto'
 import type { AppConfiguration } from '../configuration/configuration.ts'
 import type { ManagedIdentityOptions } from '../configuration/schema.ts'
 import type { Authority } from './authority.ts'
+import type { Identity } from './identity.ts'
 import type { Provider } from './retry-rules.ts'
 
 /** What every request to Entra ID says. */
@@ -47,6 +48,9 @@ export type TokenRequest = ClientCredentialsRequest | OnBehalfOfRequest | Manage
 /** The flows, by the names of their requests. */
 export type Flow = TokenRequest['flow']
 
+/** As whom the token of a flow lets call. */
+export const identityOfFlow: Readonly<Record<Flow, Identity>> = Object.freeze({ clientCredentials: 'client-credential', onBehalfOf: 'user', managedIdentity: 'managed-identity' })
+
 /** What may be said of a request and its token; nothing of the user is in it. */
 export interface TokenDescription {
   readonly flow: Flow
@@ -71,7 +75,9 @@ export interface PreparedRequest {
   readonly description: TokenDescription
 }
 
+/** The request is frozen down to its lists: descriptions of it, which anybody may see, share them. */
 export function prepare (request: TokenRequest, api?: string): PreparedRequest {
+  freezeRequest(request)
   const isManagedIdentity = request.flow === 'managedIdentity'
   return {
     request,
@@ -82,18 +88,27 @@ export function prepare (request: TokenRequest, api?: string): PreparedRequest {
   }
 }
 
+function freezeRequest (request: TokenRequest): void {
+  Object.freeze(request.scopes)
+  if (request.flow !== 'managedIdentity') {
+    Object.freeze(request.extraQueryParameters)
+    Object.freeze(request.extraHeadersParameters)
+  }
+  Object.freeze(request)
+}
+
 function describe (request: TokenRequest, api: string | undefined): TokenDescription {
   const { flow, scopes } = request
-  if (flow !== 'managedIdentity') return { flow, api, scopes, tenantId: request.authority.tenantId, clientId: request.authority.clientId }
+  if (flow !== 'managedIdentity') return Object.freeze({ flow, api, scopes, tenantId: request.authority.tenantId, clientId: request.authority.clientId })
   const { userAssignedClientId, userAssignedObjectId, userAssignedResourceId } = request.managedIdentity
-  return { flow, api, scopes, tenantId: undefined, clientId: userAssignedClientId ?? userAssignedObjectId ?? userAssignedResourceId }
+  return Object.freeze({ flow, api, scopes, tenantId: undefined, clientId: userAssignedClientId ?? userAssignedObjectId ?? userAssignedResourceId })
 }
 
 /** The request of another user, like one that is prepared: only the user assertion is to be worked in. */
 export function prepareForUser (like: PreparedRequest & { readonly request: OnBehalfOfRequest }, userAssertion: string): PreparedRequest {
   const { request, key, provider, address, description } = like
   return {
-    get request () { return { ...request, userAssertion } },
+    get request () { return Object.freeze({ ...request, userAssertion }) },
     key: `${key.slice(0, key.indexOf('.'))}.${assertionHash(userAssertion)}`,
     provider,
     address,

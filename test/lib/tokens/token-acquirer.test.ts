@@ -1,7 +1,10 @@
 import t from 'tap'
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { parseConfiguration } from '../../../lib/configuration/configuration.ts'
 import { TokenHeaderProvider } from '../../../lib/tokens/authorization-header-provider.ts'
 import { ConfiguredTokenAcquirer } from '../../../lib/tokens/token-acquirer.ts'
+import { tokenChannels } from '../../../lib/tokens/token-events.ts'
+import type { ClientCredentialsRequest } from '../../../lib/tokens/token-request.ts'
 import type { Token } from '../../../lib/tokens/token.ts'
 import { engineOf, pending } from '../../fixtures/engine.ts'
 import { loggerOf, type Line } from '../../fixtures/identity-web.ts'
@@ -58,4 +61,26 @@ t.test('options that have no JSON are refused where they are wrong, and else giv
   for (let call = 0; call < 2; call++) t.equal(await headers.createAuthorizationHeaderForApp(scope, odd), 'Bearer token 1')
 
   t.equal(provider.requests.length, 1)
+})
+
+t.test('nothing that is handed out can change a request, its token or what is said of them', async t => {
+  const { acquirer, provider } = acquirerOf()
+  const heard: object[] = []
+  const note = (message: unknown) => { heard.push(message as object) }
+  subscribe(tokenChannels.acquisitionEnd, note)
+  t.teardown(() => unsubscribe(tokenChannels.acquisitionEnd, note))
+  const scopes = [scope]
+  const extraHeadersParameters = { 'X-One': '1' }
+  const prepared = acquirer.prepare('client-credential', scopes, { extraHeadersParameters, extraQueryParameters: { dc: '1' } })
+  const machine = acquirer.prepare('managed-identity', [scope], {})
+  const { token } = await acquirer.acquire(prepared, {})
+  const result = await acquirer.getTokenForApp(scope)
+
+  const [diagnostics] = acquirer.diagnostics()
+  const { request } = prepared as { request: ClientCredentialsRequest }
+  for (const frozen of [request, request.scopes, request.extraQueryParameters, request.extraHeadersParameters, machine.request, machine.request.scopes, prepared.description, prepared.description.scopes, token.scopes, result.scopes, diagnostics, diagnostics!.scopes, (heard[0] as typeof diagnostics)!.scopes]) t.ok(Object.isFrozen(frozen))
+  t.notOk(Object.isFrozen(scopes) || Object.isFrozen(extraHeadersParameters), 'what belongs to the caller stays as it is')
+  extraHeadersParameters['X-One'] = '2'
+  t.match(request.extraHeadersParameters, { 'X-One': '1' })
+  t.equal(provider.requests.length, 2)
 })
