@@ -50,6 +50,8 @@ const PATIENCE = 2_500
 const LOOK_AGAIN = 2_000
 /** How many looks in vain it takes until a renewal is no longer left to another process. */
 const MAX_LOOKS = 2
+/** Milliseconds that a probe of an identity provider that is failing may take. */
+const PROBE_TIMEOUT = 3_000
 /** How many identity providers, and how many requests without a token, are remembered. */
 const MAX_REMEMBERED = 1_000
 
@@ -214,13 +216,27 @@ export class TokenEngine {
     try {
       // What does not listen to the signal must not hold the circuit.
       const token = await this.#circuitOf(address).run({ key, isOfUser: request.flow === 'onBehalfOf' },
-        () => retrying(provider, () => untilAborted(ask(request, signal), signal), { clock, random, deadline, signal }))
+        isProbe => isProbe ? this.#probe(prepared, signal) : retrying(provider, () => untilAborted(ask(request, signal), signal), { clock, random, deadline, signal }))
       tell('acquisitionEnd', description, { source: 'identity-provider' })
       return token
     } catch (error) {
       tell('failure', description, { error })
       this.#missing.set(key, { description, lastError: error })
       throw error
+    }
+  }
+
+  /** Asks once, and not for long: others are held off meanwhile. */
+  async #probe (prepared: PreparedRequest, signal: AbortSignal): Promise<Token> {
+    const { ask, clock, tokenTimeout } = this.#options
+    const limit = Math.min(PROBE_TIMEOUT, tokenTimeout)
+    const deadline = new AbortController()
+    const cancel = clock.after(limit, () => deadline.abort(deadlineError(prepared, limit)))
+    const ends = AbortSignal.any([signal, deadline.signal])
+    try {
+      return await untilAborted(ask(prepared.request, ends), ends)
+    } finally {
+      cancel()
     }
   }
 

@@ -22,26 +22,51 @@ async function openCircuit (error = fault()) {
   return world
 }
 
-t.test('three failed acquisitions in a row open it, of one app or of several', async t => {
-  for (const keys of [['a', 'a', 'a'], ['a', 'b', 'c']]) {
+t.test('three different keys that fail in a row open it for all', async t => {
+  const { circuit, fail } = circuitOf()
+  for (const key of ['a', 'b', 'c']) {
+    t.notOk(circuit.isOpen)
+    await fail(app(key))
+  }
+  t.ok(circuit.isOpen)
+})
+
+t.test('a key that fails again and again is held off alone, and one of its acquisitions at a time is a probe', async t => {
+  const { circuit, fail, succeed } = circuitOf()
+  for (let time = 0; time < 3; time++) t.match(await fail(app('b')), { message: 'busy' })
+  const answer = pending<string>()
+  const probes: boolean[] = []
+  const probe = circuit.run(app('b'), isProbe => { probes.push(isProbe); return answer.promise })
+  t.match(await fail(app('b')), failFast)
+  t.notOk(circuit.isOpen)
+  t.equal(await succeed(), 'token')
+
+  answer.resolve('token')
+  await probe
+  t.strictSame(probes, [true])
+  await circuit.run(app('b'), async isProbe => { probes.push(isProbe) })
+  t.strictSame(probes, [true, false])
+})
+
+t.test('what endpoints answer for one identity or resource holds off that key only', async t => {
+  for (const status of [404, 410]) {
     const { circuit, fail } = circuitOf()
-    for (const key of keys) {
-      t.notOk(circuit.isOpen)
-      await fail(app(key))
-    }
-    t.ok(circuit.isOpen)
+    for (const key of ['a', 'b', 'c', 'd', 'd', 'd']) await fail(app(key), fault({ status }))
+    t.notOk(circuit.isOpen)
+    await circuit.run(app('d'), async isProbe => t.ok(isProbe))
+    await circuit.run(app('a'), async isProbe => t.notOk(isProbe))
   }
 })
 
 t.test('a success, or a refusal, which is an answer too, begins the row anew', async t => {
   for (const answer of ['success', 'refusal']) {
     const { circuit, fail, succeed } = circuitOf()
-    await fail(app('a'))
-    await fail(app('a'))
+    await fail(app('b'))
+    await fail(app('c'))
     if (answer === 'success') await succeed()
     else await fail(app('a'), refusal())
-    await fail(app('a'))
-    await fail(app('a'))
+    await fail(app('b'))
+    await fail(app('c'))
     t.notOk(circuit.isOpen, answer)
   }
 })
@@ -91,13 +116,46 @@ t.test('a success that was on its way when it opened closes it', async t => {
   t.notOk(circuit.isOpen)
 })
 
-t.test('Retry-After holds everybody off, for half a minute at most, and the others are told how long', async t => {
-  for (const [retryAfter, held] of [[7, 7], [3600, 30]] as const) {
+t.test('Retry-After holds everybody off for two seconds at most, and the others are told what was asked', async t => {
+  for (const [retryAfter, held] of [[1, 1000], [3600, 2000]] as const) {
     const { clock, succeed } = await openCircuit(fault({ retryAfter }))
-    await t.rejects(succeed(), { ...failFast, retryAfter: held } as never)
-    await clock.advance((held - 1) * 1000)
-    await t.rejects(succeed(), { ...failFast, retryAfter: 1 } as never)
-    await clock.advance(1000)
+    await t.rejects(succeed(), { ...failFast, retryAfter } as never)
+    await clock.advance(held - 1)
+    await t.rejects(succeed(), failFast as never)
+    await clock.advance(1)
     t.equal(await succeed(), 'token')
   }
+})
+
+t.test('a later failure without Retry-After does not shorten the hold', async t => {
+  const { clock, circuit, fail, succeed } = circuitOf()
+  const answer = pending<string>()
+  const slow = circuit.run(app('slow'), () => answer.promise)
+  for (const key of ['a', 'b', 'c']) await fail(app(key), fault({ retryAfter: 2 }))
+  answer.reject(fault())
+  await t.rejects(slow)
+  await clock.advance(1999)
+  await t.rejects(succeed(), failFast as never)
+  await clock.advance(1)
+  t.equal(await succeed(), 'token')
+})
+
+t.test('five failed probes put nothing off, and further ones the next for up to two seconds', async t => {
+  const { clock, fail, succeed } = await openCircuit()
+  for (let probe = 1; probe <= 5; probe++) t.match(await fail(app(`probe ${probe}`)), { message: 'busy' })
+  for (const [probe, hold] of [50, 100, 200, 400, 800, 1600, 2000, 2000].entries()) {
+    t.match(await fail(app(`late ${probe}`)), { message: 'busy' })
+    await clock.advance(hold - 1)
+    await t.rejects(succeed(), failFast as never)
+    await clock.advance(1)
+  }
+  t.equal(await succeed(), 'token')
+})
+
+t.test('what the provider said to one user is told to that user only', async t => {
+  const { circuit, fail } = circuitOf()
+  for (const key of ['a', 'b', 'c']) await fail(user(key), fault({ retryAfter: 1 }))
+  t.ok(circuit.isOpen)
+  t.match(await fail(user('c')), { ...failFast, cause: { message: 'busy' } })
+  for (const other of [user('a'), app('d')]) t.equal((await fail(other) as Error).cause, undefined)
 })

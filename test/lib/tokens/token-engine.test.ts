@@ -501,6 +501,16 @@ t.test('while an identity provider fails', async t => {
     t.equal(await acquire(request), 'token 1')
   })
 
+  t.test('a probe asks once, and for three seconds at most', async t => {
+    const { clock, provider, acquire } = await failing()
+    const probe = t.rejects(acquire(request), { message: /did not answer within 3000 ms/ })
+    await clock.advance(3000)
+    await probe
+    provider.answers.push(fault())
+    await t.rejects(acquire(request), { message: 'busy' })
+    t.equal(provider.requests.length, 5)
+  })
+
   t.test('a fault that is gone is gone on the next call', async t => {
     const { provider, acquire } = await failing()
     provider.otherwise = undefined
