@@ -63,14 +63,20 @@ export class Circuit {
     for (const gate of gates) gate.check(subject)
     for (const gate of gates) gate.isProbing = true
     try {
-      const outcome = await acquire(gates.length > 0)
+      return await this.#observed(subject, acquire, gates)
+    } finally {
+      for (const gate of gates) gate.isProbing = false
+    }
+  }
+
+  async #observed<T> (subject: Subject, acquire: (isProbe: boolean) => Promise<T>, probed: readonly Gate[]): Promise<T> {
+    try {
+      const outcome = await acquire(probed.length > 0)
       this.#answered(subject)
       return outcome
     } catch (error) {
-      if (error instanceof TokenAcquisitionError) this.#note({ subject, error }, gates)
+      if (error instanceof TokenAcquisitionError) this.#note({ subject, error }, probed)
       throw error
-    } finally {
-      for (const gate of gates) gate.isProbing = false
     }
   }
 

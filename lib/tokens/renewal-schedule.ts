@@ -18,6 +18,15 @@ export function renewalDelay (life: number, refreshIn: number | undefined, rando
 }
 
 /**
+ * Milliseconds to the renewal of a token that was to be renewed before it came, from a store or a slow endpoint.
+ *
+ * @param overdue how many such tokens came in a row, this one included: they are not asked for ever faster
+ */
+export function overdueDelay (life: number, overdue: number, random: () => number): number {
+  return Math.min(renewalBackOff(overdue, undefined, random), renewalDelay(life, undefined, random))
+}
+
+/**
  * Milliseconds from a failed renewal to the next.
  *
  * @param failures in a row, this one included

@@ -251,7 +251,8 @@ export class TokenEngine {
   /** Puts the token at hand, unless one is there that was asked for later. */
   #keep ({ key, description }: PreparedRequest, { token, source }: GivenToken, number: number, { joins }: FlightContext): TokenEntry {
     const { clock, random } = this.#options
-    const entry = new TokenEntry(token, { description, source, number, joins: joins(), clock, random })
+    const before = this.#entries.peek(key)
+    const entry = new TokenEntry(token, { description, source, number, joins: joins(), before, clock, random })
     if (this.#isClosed || !this.#isNewest(key, number)) return entry
     this.#entries.set(key, entry)
     this.#missing.delete(key)

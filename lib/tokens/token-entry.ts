@@ -1,5 +1,5 @@
 import type { Clock } from './clock.ts'
-import { renewalBackOff, renewalDelay } from './renewal-schedule.ts'
+import { overdueDelay, renewalBackOff, renewalDelay } from './renewal-schedule.ts'
 import type { TokenDescription } from './token-request.ts'
 import type { Token, TokenSource } from './token.ts'
 
@@ -13,6 +13,8 @@ export interface TokenEntryOptions {
   readonly number: number
   /** How many callers waited for it beside the one who asked. */
   readonly joins: number
+  /** The entry that it replaces. */
+  readonly before?: TokenEntry | undefined
   readonly clock: Clock
   /** From 0 to 1. */
   readonly random: () => number
@@ -38,6 +40,8 @@ export class TokenEntry {
   /** How often its renewal was left to another process, since it was last tried. */
   looks = 0
   lastError: unknown
+  /** Which it is in a row of tokens that were to be renewed before they came; 0 for one that came in time. */
+  readonly overdue: number
   readonly #options: TokenEntryOptions
   /** Milliseconds before its end from which on it is not given. */
   readonly #margin: number
@@ -47,15 +51,18 @@ export class TokenEntry {
   #renewAt: number
 
   constructor (token: Token, options: TokenEntryOptions) {
-    const { clock, random } = options
+    const { before, clock, random } = options
     const now = clock.now()
     const elapsed = clock.elapsed()
     const life = token.expiresOn - now
     this.token = token
-    this.#options = options
+    // Without the entry before, which would hold the one before that, and so on.
+    this.#options = { ...options, before: undefined }
     this.#margin = Math.min(MARGIN, life / 50)
     this.#elapsedAtEnd = elapsed + life
-    this.#renewAt = elapsed + renewalDelay(life, token.refreshOn === undefined ? undefined : token.refreshOn - now, random)
+    const refreshIn = token.refreshOn === undefined ? undefined : token.refreshOn - now
+    this.overdue = refreshIn !== undefined && refreshIn <= 0 ? (before?.overdue ?? 0) + 1 : 0
+    this.#renewAt = elapsed + (this.overdue > 0 ? overdueDelay(life, this.overdue, random) : renewalDelay(life, refreshIn, random))
   }
 
   get description (): TokenDescription {

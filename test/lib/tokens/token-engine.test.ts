@@ -71,6 +71,22 @@ t.test('without refresh_in, a token is renewed at three quarters of its life', a
   t.equal(await acquire(request), 'token 2')
 })
 
+t.test('a token that was to be renewed before it came is renewed soon, and ever more rarely where all that come are like it', async t => {
+  const { clock, provider, acquire } = engineOf()
+  provider.otherwise = async () => tokenOf('overdue', clock.now(), HOUR, -1)
+  for (let second = 0; second <= 20; second++) {
+    await acquire(request)
+    await clock.advance(1000)
+  }
+  t.strictSame(provider.times.map(time => Math.round(time / 1000)), [0, 1, 3, 7, 15])
+  provider.otherwise = undefined
+  await clock.advance(11_000)
+  await acquire(request)
+  await clock.advance(HOUR / 2)
+  await acquire(request)
+  t.equal(provider.requests.length, 6, 'one that comes in time is renewed in its time')
+})
+
 t.test('a token that has ended is waited for', async t => {
   const { clock, provider, engine } = await engineWithToken()
   await clock.advance(HOUR)
