@@ -67,6 +67,8 @@ export class TokenEngine {
   readonly #flights: SingleFlight<TokenEntry>
   readonly #circuits = new LRUCache<string, Circuit>({ max: MAX_REMEMBERED })
   readonly #missing = new LRUCache<string, MissingToken>({ max: MAX_REMEMBERED })
+  /** The keys of what callers want another token for than is at hand, by the numbers of the acquisitions under way. */
+  readonly #replacing = new Map<number, string>()
   /** How many acquisitions have begun. */
   #acquisitions = 0
   #isClosed = false
@@ -103,8 +105,10 @@ export class TokenEngine {
 
   /** What is known of every token at hand, and of the requests for which there is none. */
   diagnostics (): readonly TokenDiagnostics[] {
-    const entries = [...this.#entries.entries()].map(([key, entry]) => diagnosticsOf(entry, this.#flights.has(key)))
-    const missing = [...this.#missing.entries()].filter(([key]) => !this.#entries.has(key)).map(([key, missing]) => diagnosticsOf(missing, this.#flights.has(key)))
+    const replacing = new Set(this.#replacing.values())
+    const isUnderWay = (key: string) => this.#flights.has(key) || replacing.has(key)
+    const entries = [...this.#entries.entries()].map(([key, entry]) => diagnosticsOf(entry, isUnderWay(key)))
+    const missing = [...this.#missing.entries()].filter(([key]) => !this.#entries.has(key)).map(([key, missing]) => diagnosticsOf(missing, isUnderWay(key)))
     return Object.freeze([...entries, ...missing])
   }
 
@@ -153,7 +157,8 @@ export class TokenEngine {
   async #acquireNew (prepared: PreparedRequest): Promise<GivenToken> {
     const { token, source } = await this.#fly(`new ${tokenKey(prepared.request)}`, prepared, async context => {
       const number = ++this.#acquisitions
-      const token = await this.#ask(prepared, context)
+      this.#replacing.set(number, prepared.key)
+      const token = await this.#ask(prepared, context).finally(() => this.#replacing.delete(number))
       if (this.#isNewest(prepared.key, number)) this.#options.shared?.keep(prepared, token)
       return this.#keep(prepared, { token, source: 'identity-provider' }, number, context)
     })

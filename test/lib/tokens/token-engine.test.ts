@@ -725,6 +725,20 @@ t.test('diagnostics say of every token what is known, and nothing of the token o
   t.notMatch(inspect(all, { depth: 9, showHidden: true, getters: true }), /secret token|assertion of a user/)
 })
 
+t.test('diagnostics show a token as renewing while another is wanted in its place', async t => {
+  for (const [wanted, options] of [[request, forced], [requestOfApp({ claims: '{"a":1}' }), {}]] as const) {
+    const { clock, provider, engine, acquire } = await engineWithToken()
+    const answer = pending<Token>()
+    provider.answers.push(() => answer.promise)
+    const call = acquire(wanted, options)
+    await clock.advance(0)
+    t.match(engine.diagnostics(), [{ state: 'renewing' }])
+    answer.resolve(provider.token())
+    await call
+    t.match(engine.diagnostics(), [{ state: 'fresh' }])
+  }
+})
+
 t.test('a request that fails, and then succeeds, is no failed one any more', async t => {
   const { provider, acquire, engine } = engineOf()
   provider.answers.push(refusal())
