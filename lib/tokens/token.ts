@@ -30,7 +30,7 @@ export class Token implements TokenFacts {
     this.expiresOn = expiresOn
     this.refreshOn = refreshOn
     this.tenantId = tenantId
-    this.scopes = Object.isFrozen(scopes) ? scopes : Object.freeze([...scopes])
+    this.scopes = Object.freeze([...scopes])
     this.correlationId = correlationId
     this.#authorizationHeader = `${tokenType} ${accessToken}`
     Object.freeze(this)
