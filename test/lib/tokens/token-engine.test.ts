@@ -642,6 +642,26 @@ t.test('a store that processes share', async t => {
     t.equal(await acquire(request), 'token 1')
   })
 
+  t.test('lets a renewal ask the identity provider, and is told that what it gave is the newest', async t => {
+    const told: boolean[] = []
+    const obtain: Obtain = async (_, { ask }) => ({ token: await ask(), source: 'identity-provider' })
+    const renew: Renew = async (_, { ask, isNewest }) => {
+      const token = await ask()
+      told.push(isNewest())
+      return { token, source: 'identity-provider' }
+    }
+    const { clock, provider, acquire } = engineOf(sharing(obtain, renew).given)
+    provider.answers.push(tokenOf('old', clock.now(), HOUR, HOUR / 2))
+    t.equal(await acquire(request), 'old')
+
+    await clock.advance(HOUR / 2)
+    t.equal(await acquire(request), 'old')
+    await clock.advance(0)
+
+    t.equal(await acquire(request), 'token 1')
+    t.strictSame(told, [true])
+  })
+
   t.test('leaves a renewal to another process, looks again two seconds later, and after two fruitless looks needs no lease', async t => {
     const looks: [due: string, needsLease: boolean, at: number][] = []
     const obtain: Obtain = async () => ({ token: tokenOf('old', clock.now(), HOUR, HOUR / 2), source: 'identity-provider' })
