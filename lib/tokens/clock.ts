@@ -1,3 +1,5 @@
+import { onAbort } from '../on-abort.ts'
+
 /** Time, as the engine is given it; tests bring their own. */
 export interface Clock {
   /** Milliseconds since the epoch; may jump, when somebody sets the clock. */
@@ -47,6 +49,6 @@ export function pause (clock: Clock, delay: number, signal: AbortSignal): Promis
       signal.removeEventListener('abort', abort)
       resolve()
     })
-    signal.addEventListener('abort', abort, { once: true })
+    onAbort(signal, abort)
   })
 }

@@ -5,6 +5,7 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import ts from 'typescript'
+import { asJavaScript } from '../fixtures/as-javascript.ts'
 import { startWorld } from '../fixtures/build.ts'
 import { startRedis, withoutRedis } from '../fixtures/redis-server.ts'
 import { selfSigned } from '../fixtures/certificate.ts'
@@ -35,13 +36,6 @@ function faultsOf (files: string[]): string[] {
 function writeExample (name: string, code: string): string {
   writeFileSync(folder + name, code)
   return folder + name
-}
-
-/** The module as JavaScript, beside the example: a process that needs no compiler starts in half of the time. */
-function asJavaScript (file: string): string {
-  const { outputText } = ts.transpileModule(readFileSync(file, 'utf8'), { compilerOptions: { target: ts.ScriptTarget.ES2023, module: ts.ModuleKind.ESNext, verbatimModuleSyntax: true } })
-  const name = file.split(/[\\/]/).at(-1)!.replace(/\.ts$/, '.js')
-  return writeExample(name, outputText)
 }
 
 t.setTimeout(120_000)
