@@ -64,7 +64,7 @@ export class IdentityWeb {
     this.#services = { configuration, acquirer, transport: new Transport(dispatcher), plans: new WeakMap() }
     this.#prewarm = { apis: options.prewarm, failure: options.prewarmFailure, clock, logger }
     this.tokenAcquirer = acquirer
-    this.authorizationHeaderProvider = new TokenHeaderProvider(acquirer)
+    this.authorizationHeaderProvider = new TokenHeaderProvider(acquirer, { plans: new HeaderPlans(tokenCache.maxEntries) })
     this.downstreamApi = new DownstreamClient(this.#services, { logger })
   }
 

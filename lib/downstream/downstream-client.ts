@@ -143,8 +143,8 @@ export class DownstreamClient implements DownstreamApi {
     const identity = declared?.identity === undefined
       ? api.scopes.length === 0 ? undefined : identityOf(caller, api, name)
       : requireDeclaredIdentity(declared.identity, caller, declared.api, api)
-    const known = this.#known(base, identity)
-    return api === base ? known ?? this.#keep(base, identity) : this.#plannedLike(known, api, identity)
+    if (api === base) return this.#known(base, identity) ?? this.#keep(base, identity)
+    return this.#plannedLike(this.#known(base, identity) ?? this.#keepForOverrides(base, api, identity), api, identity)
   }
 
   #known (base: ApiConfiguration, identity: Identity | undefined): CallPlan | undefined {
@@ -156,6 +156,17 @@ export class DownstreamClient implements DownstreamApi {
     const plan = this.#plannedLike(undefined, base, identity)
     plans.set(base, (plans.get(base) ?? new Map<Identity | undefined, CallPlan>()).set(identity, plan))
     return plan
+  }
+
+  /** The plan of an API that is only ever called with overrides, so that its token is prepared once; `undefined` where the override has a say in the token. */
+  #keepForOverrides (base: ApiConfiguration, api: ApiConfiguration, identity: Identity | undefined): CallPlan | undefined {
+    if (api.scopes !== base.scopes || api.acquireTokenOptions !== base.acquireTokenOptions || api.requestAppToken !== base.requestAppToken) return undefined
+    try {
+      return this.#keep(base, identity)
+    } catch {
+      // What the API lacks, the override may have: what is wrong with the call itself is found there.
+      return undefined
+    }
   }
 
   #plannedLike (like: CallPlan | undefined, api: ApiConfiguration, identity: Identity | undefined): CallPlan {

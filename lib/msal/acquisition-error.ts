@@ -15,6 +15,8 @@ export interface FailedAcquisition {
   /** Its reason is what the caller is told where the acquisition was ended from here. */
   readonly signal: AbortSignal
   readonly correlationId: string
+  /** Milliseconds since the epoch. */
+  readonly now: () => number
 }
 
 /**
@@ -22,7 +24,7 @@ export interface FailedAcquisition {
  *
  * The message is safe to be answered to anybody; what the provider said in its own words, which name tenants and apps, is in the cause.
  */
-export function toAcquisitionError (error: unknown, evidence: WireEvidence, { provider, who, signal, correlationId }: FailedAcquisition): IdentityWebError {
+export function toAcquisitionError (error: unknown, evidence: WireEvidence, { provider, who, signal, correlationId, now }: FailedAcquisition): IdentityWebError {
   if (signal.aborted && signal.reason instanceof IdentityWebError) return signal.reason
 
   const { status, body, failure } = evidence
@@ -30,7 +32,7 @@ export function toAcquisitionError (error: unknown, evidence: WireEvidence, { pr
     correlationId: text(body?.['correlation_id']) ?? correlationId,
     traceId: text(body?.['trace_id']),
     errorCodes: errorCodes(body),
-    retryAfter: retryAfterSeconds(evidence.retryAfter, Date.now()),
+    retryAfter: retryAfterSeconds(evidence.retryAfter, now()),
     status: failure === undefined ? status : undefined,
   }
   if (failure !== undefined) {

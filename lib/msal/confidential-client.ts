@@ -49,7 +49,7 @@ async function acquireAlone (
   const { ConfidentialClientApplication } = await import('@azure/msal-node')
 
   const correlationId = request.correlationId ?? randomUUID()
-  const networkClient = new MsalNetworkClient({ dispatcher, signal, extraHeaders: { 'client-request-id': correlationId, ...request.extraHeadersParameters } })
+  const networkClient = new MsalNetworkClient({ dispatcher, signal, now, extraHeaders: { 'client-request-id': correlationId, ...request.extraHeadersParameters } })
   const client = new ConfidentialClientApplication({
     auth: {
       clientId: authority.clientId,
@@ -72,7 +72,7 @@ async function acquireAlone (
     })
     return toToken(result, { tenantId: authority.tenantId, scopes, correlationId }, now)
   } catch (error) {
-    throw toAcquisitionError(error, networkClient.evidence, { provider: 'entra-id', who: 'Entra ID', signal, correlationId })
+    throw toAcquisitionError(error, networkClient.evidence, { provider: 'entra-id', who: 'Entra ID', signal, correlationId, now })
   }
 }
 

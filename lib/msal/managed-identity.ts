@@ -34,7 +34,7 @@ export async function acquireWithManagedIdentity (request: ManagedIdentityReques
 async function acquireFrom (source: ManagedIdentitySource, msal: Msal, request: ManagedIdentityRequest, { signal, dispatcher, now }: Acquisition): Promise<Token> {
   const { managedIdentity, resource, scopes, claims, clientCapabilities } = request
   const correlationId = request.correlationId ?? randomUUID()
-  const networkClient = new MsalNetworkClient({ dispatcher, signal, extraHeaders: { 'x-ms-client-request-id': correlationId } })
+  const networkClient = new MsalNetworkClient({ dispatcher, signal, now, extraHeaders: { 'x-ms-client-request-id': correlationId } })
   try {
     const result = await acquireAlone(msal, {
       clientCapabilities: [...clientCapabilities],
@@ -43,7 +43,7 @@ async function acquireFrom (source: ManagedIdentitySource, msal: Msal, request: 
     }, { resource, forceRefresh: true, ...claims !== undefined && { claims } })
     return toToken(result, { tenantId: undefined, scopes, correlationId }, now)
   } catch (error) {
-    throw toAcquisitionError(error, networkClient.evidence, { provider: 'managed-identity', who: `the managed identity endpoint of ${source}`, signal, correlationId })
+    throw toAcquisitionError(error, networkClient.evidence, { provider: 'managed-identity', who: `the managed identity endpoint of ${source}`, signal, correlationId, now })
   }
 }
 

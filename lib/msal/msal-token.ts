@@ -8,6 +8,7 @@ import { Token, type TokenFacts } from '../tokens/token.ts'
  */
 export function toToken (result: AuthenticationResult | null, known: Pick<TokenFacts, 'tenantId' | 'scopes' | 'correlationId'>, now: () => number): Token {
   const { accessToken, tokenType, expiresOn, refreshOn } = result ?? {}
+  // MSAL reads the system's clock.
   const onOurClock = (date: Date) => date.getTime() - Date.now() + now()
   if (!accessToken || !tokenType || !expiresOn || !(onOurClock(expiresOn) > now())) throw new Error('the answer holds no token that is still valid')
 

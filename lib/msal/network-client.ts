@@ -19,6 +19,8 @@ export interface MsalNetworkClientOptions {
   /** Ends the exchange: the deadline of the acquisition, or the closing of the application. */
   readonly signal: AbortSignal
   readonly extraHeaders?: Readonly<Record<string, string>>
+  /** Milliseconds since the epoch. */
+  readonly now: () => number
 }
 
 const MAX_BODY = 1024 * 1024
@@ -44,7 +46,7 @@ export class MsalNetworkClient implements INetworkModule {
   }
 
   async #exchange<T> (method: 'GET' | 'POST', url: string, options: NetworkRequestOptions | undefined): Promise<NetworkResponse<T>> {
-    const { dispatcher, signal, extraHeaders } = this.#options
+    const { dispatcher, signal, extraHeaders, now } = this.#options
     try {
       const response = await request(url, {
         method,
@@ -55,8 +57,8 @@ export class MsalNetworkClient implements INetworkModule {
       })
       const headers = flatHeaders(response.headers)
       const text = await boundedText(response.body)
-      const token = tokenOrError(response.statusCode, text)
-      const body = token['error'] === undefined ? token : tokenOrError(response.statusCode, redact(text, secretsOf(options)))
+      const token = tokenOrError(response.statusCode, text, now())
+      const body = token['error'] === undefined ? token : tokenOrError(response.statusCode, redact(text, secretsOf(options)), now())
       Object.assign(this.evidence, { status: response.statusCode, retryAfter: headers['retry-after'], body })
       return { status: response.statusCode, headers, body: body as T }
     } catch (error) {
@@ -106,7 +108,7 @@ async function boundedText (body: Dispatcher.ResponseData['body']): Promise<stri
  * MSAL takes an answer without an error for a token, even an empty one, and loses the status of what is not JSON:
  * so whatever is not a token is given an error.
  */
-function tokenOrError (status: number, text: string): Record<string, unknown> {
+function tokenOrError (status: number, text: string, now: number): Record<string, unknown> {
   const body = jsonObject(text)
   if (body === undefined) return { error: 'non_json_response', error_description: `HTTP ${status} without a JSON object` }
   if (body['error'] !== undefined) return body
@@ -114,7 +116,7 @@ function tokenOrError (status: number, text: string): Record<string, unknown> {
   if (typeof body['access_token'] !== 'string' || !/^[\x20-\x7e]+$/.test(body['access_token'])) return { error: 'no_access_token', error_description: `HTTP ${status} without an access token` }
   // Some endpoints leave the type out, or write it in lower case.
   if (!/^bearer$/i.test(String(body['token_type'] ?? 'Bearer'))) return { error: 'no_bearer_token', error_description: `HTTP ${status} with a token of another type than Bearer` }
-  return withExpiry({ ...body, token_type: 'Bearer' }) ?? { error: 'no_valid_token', error_description: `HTTP ${status} with a token that has ended by the clock of this machine, or does not say when it ends` }
+  return withExpiry({ ...body, token_type: 'Bearer' }, now) ?? { error: 'no_valid_token', error_description: `HTTP ${status} with a token that has ended by the clock of this machine, or does not say when it ends` }
 }
 
 function isSuccess (status: number): boolean {
@@ -131,15 +133,14 @@ function jsonObject (text: string): Record<string, unknown> | undefined {
 }
 
 /**
- * The token with its end in both forms that MSAL reads: for Entra ID the seconds that are left, for managed identity endpoints
- * the seconds since the epoch, where some endpoints write a date, or only what is left. `undefined` when it has ended:
- * MSAL rounds, so that a token without a life could seem to have some.
+ * The token with its end in both forms that MSAL reads, by the clock that it reads, which is the system's: for Entra ID the seconds that
+ * are left, for managed identity endpoints the seconds since the epoch, where some endpoints write a date, or only what is left.
+ * `undefined` when it has ended: MSAL rounds, so that a token without a life could seem to have some.
  */
-function withExpiry (body: Record<string, unknown>): Record<string, unknown> | undefined {
+function withExpiry (body: Record<string, unknown>, now: number): Record<string, unknown> | undefined {
   const { expires_on: expiresOn, expires_in: expiresIn } = body
-  const now = Date.now() / 1000
-  const end = expiresOn === undefined ? now + Number(expiresIn) : secondsOf(expiresOn)
-  return end > now ? { ...body, expires_on: String(Math.floor(end)), expires_in: expiresIn ?? Math.floor(end - now) } : undefined
+  const left = expiresOn === undefined ? Number(expiresIn) * 1000 : secondsOf(expiresOn) * 1000 - now
+  return left > 0 ? { ...body, expires_on: String(Math.floor((Date.now() + left) / 1000)), expires_in: expiresIn ?? Math.floor(left / 1000) } : undefined
 }
 
 function secondsOf (expiresOn: unknown): number {

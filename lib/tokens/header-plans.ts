@@ -1,38 +1,61 @@
-import { LRUCache } from 'lru-cache'
+import { isPlain } from '../configuration/freeze.ts'
+import type { Caller } from './identity.ts'
 import type { PreparedRequest } from './token-request.ts'
 
-const MAX_PLANS = 1_000
-const MAX_KEY = 2_000
+const MAX_TEXT = 2_000
+const MAX_DEPTH = 5
 
 /** What headers were asked for before, so that it is not checked and worked out again. Only what goes by the cache is kept. */
 export class HeaderPlans {
-  readonly #plans = new LRUCache<string, PreparedRequest>({ max: MAX_PLANS })
+  readonly #max: number
+  /** By the scope, where nothing else was said. */
+  readonly #byScope: Readonly<Record<Caller, Map<string, PreparedRequest>>> = { app: new Map(), user: new Map(), configured: new Map() }
+  readonly #byText = new Map<string, PreparedRequest>()
 
-  get (caller: string, scope: unknown, options: unknown): PreparedRequest | undefined {
-    const key = keyOf(caller, scope, options)
-    return key === undefined ? undefined : this.#plans.get(key)
+  /** @param max how many of each kind are remembered */
+  constructor (max = 1_000) {
+    this.#max = max
   }
 
-  set (caller: string, scope: unknown, options: unknown, prepared: PreparedRequest): void {
-    const key = keyOf(caller, scope, options)
-    if (key !== undefined) this.#plans.set(key, prepared)
+  get (caller: Caller, scope: unknown, options: unknown): PreparedRequest | undefined {
+    if (options === undefined && typeof scope === 'string') return this.#byScope[caller].get(scope)
+    const text = textOf(said(caller, scope, options))
+    return text === undefined ? undefined : this.#byText.get(text)
+  }
+
+  set (caller: Caller, scope: unknown, options: unknown, prepared: PreparedRequest): void {
+    if (options === undefined && typeof scope === 'string') return this.#keep(this.#byScope[caller], scope, prepared)
+    const text = textOf(said(caller, scope, options))
+    if (text !== undefined) this.#keep(this.#byText, text, prepared)
+  }
+
+  #keep (plans: Map<string, PreparedRequest>, said: string, prepared: PreparedRequest): void {
+    plans.set(said, prepared)
+    const [oldest] = plans.keys()
+    if (plans.size > this.#max) plans.delete(oldest!)
   }
 }
 
-/** What was said, as text; `undefined` where it has no JSON, says more than its JSON, or is long. */
-function keyOf (caller: string, scope: unknown, options: unknown): string | undefined {
-  if (options === undefined && typeof scope === 'string') return `${caller} ${scope}`
-  try {
-    const key = JSON.stringify([caller, scope, options], requireJson)
-    return key.length > MAX_KEY ? undefined : key
-  } catch {
-    return undefined
-  }
+function said (caller: Caller, scope: unknown, options: unknown): unknown[] {
+  return options === undefined ? [caller, scope] : [caller, scope, options]
 }
 
-/** JSON leaves these out, or lets them speak for themselves: an identity whose id is `undefined` would be taken for another identity. */
-function requireJson (this: Readonly<Record<string, unknown>>, key: string, value: unknown): unknown {
-  const isMore = value === undefined || typeof value === 'function' || typeof value === 'symbol' || this[key] !== value
-  if (isMore) throw new TypeError('not JSON')
-  return value
+/** Plain data as text, each its own; `undefined` where it is more than data, or long. An id that is `undefined` is no data: it would be taken for none. */
+function textOf (value: unknown, depth = 0): string | undefined {
+  if (typeof value === 'string') return value.length > MAX_TEXT ? undefined : `${value.length}:${value}`
+  if (typeof value === 'boolean' || typeof value === 'number') return `${value};`
+  if (!isPlain(value) || depth === MAX_DEPTH) return undefined
+  // A list with holes is one with parts that are undefined.
+  return textOfParts((Array.isArray(value) ? [...value] : value) as Readonly<Record<string, unknown>>, depth + 1)
+}
+
+function textOfParts (parts: Readonly<Record<string, unknown>>, depth: number): string | undefined {
+  const isList = Array.isArray(parts)
+  let text = isList ? '[' : '{'
+  for (const key of Object.keys(parts)) {
+    const part = textOf(parts[key], depth)
+    if (part === undefined) return undefined
+    text += isList ? part : `${key.length}:${key}${part}`
+  }
+  return text.length > MAX_TEXT ? undefined : `${text}.`
 }

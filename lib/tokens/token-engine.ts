@@ -75,17 +75,20 @@ export class TokenEngine {
 
   constructor (options: TokenEngineOptions) {
     this.#options = options
-    this.#entries = new LRUCache({ max: options.maxEntries })
+    this.#entries = new LRUCache({ max: options.maxEntries, dispose: entry => { entry.keptBy = undefined } })
     this.#flights = new SingleFlight(options.clock, options.tokenTimeout)
   }
 
   /** The token at hand; `undefined` where one must be waited for. Starts the renewal of one that is due. */
   atHand (prepared: PreparedRequest): Token | undefined {
-    const entry = this.#entries.get(prepared.key)
+    const { clock } = this.#options
+    const elapsed = clock.elapsed()
+    const entry = this.#find(prepared, Math.floor(elapsed / 1000))
     if (entry === undefined) return undefined
-    const { age } = entry
-    if (age === 'expired') return undefined
-    if (age === 'due') this.#renew(prepared, entry)
+    if (!entry.isFresh(elapsed, clock.now())) {
+      if (entry.age === 'expired') return undefined
+      this.#renew(prepared, entry)
+    }
     return give(entry)
   }
 
@@ -118,6 +121,19 @@ export class TokenEngine {
     await this.#flights.abortAll(closedError())
     await this.#options.shared?.close()
     this.#entries.clear()
+  }
+
+  /**
+   * The entry of a request. A request that is made again has it from the last time: what is used often is looked up, and so counts
+   * as used, once in a second.
+   */
+  #find (prepared: PreparedRequest, second: number): TokenEntry | undefined {
+    const last = prepared.entry
+    if (last !== undefined && last.keptBy === this && last.usedIn === second) return last
+    const entry = this.#entries.get(prepared.key)
+    if (entry !== undefined) entry.usedIn = second
+    prepared.entry = entry
+    return entry
   }
 
   /** For a caller who has none. In the last seconds of a token, that is given where no new one comes in time. */
@@ -260,6 +276,7 @@ export class TokenEngine {
     const entry = new TokenEntry(token, { description, source, number, joins: joins(), before, clock, random })
     if (this.#isClosed || !this.#isNewest(key, number)) return entry
     this.#entries.set(key, entry)
+    entry.keptBy = this
     this.#missing.delete(key)
     this.#dropEnded()
     return entry

@@ -32,9 +32,21 @@ const MARGIN = 5_000
  * Its life runs on both clocks: neither a clock that somebody sets back nor a machine that slept makes a token live longer.
  */
 export class TokenEntry {
+  // What a hit reads stands first, and is small: where there are many tokens, memory is most of what a hit costs.
   readonly token: Token
   /** How often it was given. */
   hits = 0
+  /** The engine in whose cache it is. */
+  keptBy: object | undefined
+  /** When it was last looked up there, in whole seconds on {@link Clock.elapsed}. */
+  usedIn = 0
+  // Until when it is fresh on either clock, in whole seconds: small integers are in the object itself.
+  #freshUntilElapsed = 0
+  #freshUntilNow = 0
+  readonly description: TokenDescription
+  readonly source: TokenSource
+  readonly number: number
+  readonly joins: number
   /** Failed renewals in a row. */
   failures = 0
   /** How often its renewal was left to another process, since it was last tried. */
@@ -42,7 +54,8 @@ export class TokenEntry {
   lastError: unknown
   /** Which it is in a row of tokens that were to be renewed before they came; 0 for one that came in time. */
   readonly overdue: number
-  readonly #options: TokenEntryOptions
+  readonly #clock: Clock
+  readonly #random: () => number
   /** Milliseconds before its end from which on it is not given. */
   readonly #margin: number
   /** On {@link Clock.elapsed}. */
@@ -50,52 +63,43 @@ export class TokenEntry {
   /** On {@link Clock.elapsed}. */
   #renewAt: number
 
-  constructor (token: Token, options: TokenEntryOptions) {
-    const { before, clock, random } = options
+  constructor (token: Token, { description, source, number, joins, before, clock, random }: TokenEntryOptions) {
     const now = clock.now()
     const elapsed = clock.elapsed()
     const life = token.expiresOn - now
     this.token = token
-    // Without the entry before, which would hold the one before that, and so on.
-    this.#options = { ...options, before: undefined }
+    this.description = description
+    this.source = source
+    this.number = number
+    this.joins = joins
+    this.#clock = clock
+    this.#random = random
     this.#margin = Math.min(MARGIN, life / 50)
     this.#elapsedAtEnd = elapsed + life
     const refreshIn = token.refreshOn === undefined ? undefined : token.refreshOn - now
     this.overdue = refreshIn !== undefined && refreshIn <= 0 ? (before?.overdue ?? 0) + 1 : 0
     this.#renewAt = elapsed + (this.overdue > 0 ? overdueDelay(life, this.overdue, random) : renewalDelay(life, refreshIn, random))
+    this.#noteFreshness()
   }
 
-  get description (): TokenDescription {
-    return this.#options.description
-  }
-
-  get source (): TokenSource {
-    return this.#options.source
-  }
-
-  get number (): number {
-    return this.#options.number
-  }
-
-  get joins (): number {
-    return this.#options.joins
+  /** @param elapsed on {@link Clock.elapsed} */
+  isFresh (elapsed: number, now: number): boolean {
+    return (elapsed < this.#freshUntilElapsed * 1000 && now < this.#freshUntilNow * 1000) || this.age === 'fresh'
   }
 
   get age (): TokenAge {
-    if (this.left <= (this.failures > 0 ? 0 : this.#margin)) return 'expired'
-    return this.#options.clock.elapsed() >= this.#renewAt ? 'due' : 'fresh'
+    if (this.left <= this.#unusable) return 'expired'
+    return this.#clock.elapsed() >= this.#renewAt ? 'due' : 'fresh'
   }
 
   /** Milliseconds for which the identity provider still vouches for it, by the clock that leaves less. */
   get left (): number {
-    const { clock } = this.#options
-    return Math.min(this.#elapsedAtEnd - clock.elapsed(), this.token.expiresOn - clock.now())
+    return Math.min(this.#elapsedAtEnd - this.#clock.elapsed(), this.token.expiresOn - this.#clock.now())
   }
 
   /** When it is renewed next, in milliseconds since the epoch. */
   get renewOn (): number {
-    const { clock } = this.#options
-    return clock.now() + this.#renewAt - clock.elapsed()
+    return this.#clock.now() + this.#renewAt - this.#clock.elapsed()
   }
 
   /**
@@ -104,18 +108,30 @@ export class TokenEntry {
    * @returns `false` when it has been put off already, for another who waited for the same renewal
    */
   renewalFailed (error: unknown, retryAfter: number | undefined): boolean {
-    const elapsed = this.#options.clock.elapsed()
+    const elapsed = this.#clock.elapsed()
     if (this.failures > 0 && elapsed < this.#renewAt) return false
     this.lastError = error
     this.failures++
     this.looks = 0
-    this.#renewAt = elapsed + renewalBackOff(this.failures, retryAfter, this.#options.random)
+    this.#renewAt = elapsed + renewalBackOff(this.failures, retryAfter, this.#random)
+    this.#noteFreshness()
     return true
   }
 
   /** Puts the renewal off for `delay` milliseconds: another process is at it. */
   renewLater (delay: number): void {
     this.looks++
-    this.#renewAt = this.#options.clock.elapsed() + delay
+    this.#renewAt = this.#clock.elapsed() + delay
+    this.#noteFreshness()
+  }
+
+  /** Milliseconds before its end from which on it is not given: where its renewal has failed, it is given to the end. */
+  get #unusable (): number {
+    return this.failures > 0 ? 0 : this.#margin
+  }
+
+  #noteFreshness (): void {
+    this.#freshUntilElapsed = Math.floor(Math.min(this.#renewAt, this.#elapsedAtEnd - this.#unusable) / 1000)
+    this.#freshUntilNow = Math.floor((this.token.expiresOn - this.#unusable) / 1000)
   }
 }

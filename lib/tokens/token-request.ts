@@ -4,6 +4,7 @@ import type { ManagedIdentityOptions } from '../configuration/schema.ts'
 import type { Authority } from './authority.ts'
 import type { Identity } from './identity.ts'
 import type { Provider } from './retry-rules.ts'
+import type { TokenEntry } from './token-entry.ts'
 
 /** What every request to Entra ID says. */
 interface EntraRequest {
@@ -73,6 +74,8 @@ export interface PreparedRequest {
   readonly address: string
   /** Outlives the request, which may hold a user assertion. */
   readonly description: TokenDescription
+  /** What the engine had for it the last time. */
+  entry: TokenEntry | undefined
 }
 
 /** The request is frozen down to its lists: descriptions of it, which anybody may see, share them. */
@@ -85,6 +88,7 @@ export function prepare (request: TokenRequest, api?: string): PreparedRequest {
     provider: isManagedIdentity ? 'managed-identity' : 'entra-id',
     address: isManagedIdentity ? 'managed-identity' : request.authority.tokenEndpoint,
     description: describe(request, api),
+    entry: undefined,
   }
 }
 
@@ -104,15 +108,43 @@ function describe (request: TokenRequest, api: string | undefined): TokenDescrip
   return Object.freeze({ flow, api, scopes, tenantId: undefined, clientId: userAssignedClientId ?? userAssignedObjectId ?? userAssignedResourceId })
 }
 
-/** The request of another user, like one that is prepared: only the user assertion is to be worked in. */
-export function prepareForUser (like: PreparedRequest & { readonly request: OnBehalfOfRequest }, userAssertion: string): PreparedRequest {
-  const { request, key, provider, address, description } = like
-  return {
-    get request () { return Object.freeze({ ...request, userAssertion }) },
-    key: `${key.slice(0, key.indexOf('.'))}.${assertionHash(userAssertion)}`,
-    provider,
-    address,
-    description,
+/** Prepares the requests of many users that differ in nothing but the user. */
+export class UserRequests {
+  readonly #like: PreparedRequest & { readonly request: OnBehalfOfRequest }
+  readonly #keyPrefix: string
+
+  /** @param like the request of any user */
+  constructor (like: OnBehalfOfRequest, api?: string) {
+    this.#like = prepare(like, api) as PreparedRequest & { readonly request: OnBehalfOfRequest }
+    this.#keyPrefix = this.#like.key.slice(0, this.#like.key.indexOf('.') + 1)
+  }
+
+  of (userAssertion: string): PreparedRequest {
+    return new UserRequest(this.#like, userAssertion, this.#keyPrefix + assertionHash(userAssertion))
+  }
+}
+
+class UserRequest implements PreparedRequest {
+  readonly key: string
+  readonly provider: Provider
+  readonly address: string
+  readonly description: TokenDescription
+  entry: TokenEntry | undefined
+  readonly #like: OnBehalfOfRequest
+  readonly #userAssertion: string
+
+  constructor (like: PreparedRequest & { readonly request: OnBehalfOfRequest }, userAssertion: string, key: string) {
+    this.key = key
+    this.provider = like.provider
+    this.address = like.address
+    this.description = like.description
+    this.entry = undefined
+    this.#like = like.request
+    this.#userAssertion = userAssertion
+  }
+
+  get request (): OnBehalfOfRequest {
+    return Object.freeze({ ...this.#like, userAssertion: this.#userAssertion })
   }
 }
 

@@ -39,12 +39,14 @@ if (flags.help) {
 if (flags['write-docs'] && (quick || only.length < 4)) throw new Error('only a whole run of full length goes into the documentation')
 
 const raw = 'undici.request + JSON.parse, fixed header'
+const rawForUsers = 'undici.request + JSON.parse, a fixed header for each of 10,000 users'
 const calls: readonly Comparison[] = [
   { mode: 'getForApp, client credential', base: raw },
   { mode: 'getForApp, managed identity', base: raw },
   { mode: 'getForUser, 1 user', base: raw },
   { mode: 'getForUser, 10,000 users', base: raw },
   { mode: 'getForUser, hash at hand, 10,000 users', base: raw },
+  { mode: 'getForUser, hash at hand, 10,000 users', base: rawForUsers },
   { mode: 'callApiForApp + text()', base: raw },
   { mode: 'msal-node cached + undici.request', base: raw },
   { mode: 'msal-node cached + fetch', base: raw },
@@ -58,6 +60,7 @@ const headers: readonly Comparison[] = [
   { mode: 'app, 1 token', base: 'msal-node app, 1 token' },
   { mode: 'app, 1,000 tokens', base: 'msal-node app, 1,000 tokens' },
   { mode: 'app, 50,000 tokens', base: 'msal-node app, 1,000 tokens' },
+  { mode: 'app, the same of 50,000 tokens', base: 'msal-node app, 1,000 tokens' },
   { mode: 'managed identity, 1 token', base: 'msal-node managed identity, 1 token' },
   { mode: 'user from the assertion, 1 user', base: 'msal-node user, 1 user' },
   { mode: 'user, request prepared before, 1 user', base: 'msal-node user, 1 user' },

@@ -8,7 +8,7 @@ import { Transport } from '../../../dist/lib/downstream/transport.js'
 import type { Identity } from '../../../dist/lib/tokens/identity.js'
 import { ConfiguredTokenAcquirer } from '../../../dist/lib/tokens/token-acquirer.js'
 import type { TokenEngine } from '../../../dist/lib/tokens/token-engine.js'
-import { prepare, prepareForUser, type PreparedRequest } from '../../../dist/lib/tokens/token-request.js'
+import { UserRequests, type PreparedRequest } from '../../../dist/lib/tokens/token-request.js'
 import type { Token } from '../../../dist/lib/tokens/token.js'
 import { assertions, clientId, forAll, logger, scope, setStage, settings, tenantId, wanderer } from '../stage.ts'
 import { taggedToken } from '../tagged-token.ts'
@@ -24,6 +24,16 @@ export const callModes: Readonly<Record<string, Mode>> = {
     const url = `${api.small}api/TodoList`
     return async () => {
       const { statusCode, body } = await request(url, { headers: fixedHeaders })
+      requireOk(statusCode)
+      return JSON.parse(await body.text()) as unknown
+    }
+  },
+
+  'undici.request + JSON.parse, a fixed header for each of 10,000 users': async ({ api }) => {
+    const url = `${api.small}api/TodoList`
+    const next = wanderer(Array.from({ length: 10_000 }, (_, user) => ({ ...fixedHeaders, authorization: `Bearer ${taggedToken({ flow: 'clientCredentials', tenantId, clientId, scope: `${scope} ${user}` }, user)}` })))
+    return async () => {
+      const { statusCode, body } = await request(url, { headers: next() })
       requireOk(statusCode)
       return JSON.parse(await body.text()) as unknown
     }
@@ -102,12 +112,12 @@ async function callsForUsers ({ tokenService, api }: WorkerOptions, count: numbe
   const { configuration, engine, onBehalfOf } = setStage({ config: settings(tokenService, api) })
   const transport = new Transport(undefined)
   const callers = assertions(count)
-  const kept = callers.map(caller => prepare(onBehalfOf(caller)) as PreparedUser)
+  const users = new UserRequests(onBehalfOf(callers[0]!))
+  const kept = callers.map(caller => users.of(caller))
   await forAll(kept, prepared => engine.acquire(prepared))
 
-  const [like] = kept
   const next = isHashKept ? wanderer(kept) : wanderer(callers)
-  const acquirer = new CallersAcquirer(configuration, engine, like!)
+  const acquirer = new CallersAcquirer(configuration, engine, users, kept[0]!)
   const services = { configuration, acquirer, transport, plans: new WeakMap() }
   return () => {
     acquirer.caller = next()
@@ -115,27 +125,27 @@ async function callsForUsers ({ tokenService, api }: WorkerOptions, count: numbe
   }
 }
 
-type PreparedUser = Parameters<typeof prepareForUser>[0]
-
 /** Asks on behalf of one caller after the other, each by the hash of the caller's token, which the public functions do not lead to yet. */
 class CallersAcquirer extends ConfiguredTokenAcquirer {
   /** The caller's token, or the request that was prepared for it. */
-  caller: string | PreparedUser
-  readonly #like: PreparedUser
+  caller: string | PreparedRequest
+  readonly #users: UserRequests
+  readonly #any: PreparedRequest
 
-  constructor (configuration: Configuration, engine: TokenEngine, like: PreparedUser) {
+  constructor (configuration: Configuration, engine: TokenEngine, users: UserRequests, any: PreparedRequest) {
     super(configuration, engine, logger)
-    this.#like = like
-    this.caller = like
+    this.#users = users
+    this.#any = any
+    this.caller = any
   }
 
   override prepare (identity: Identity, scopes: readonly string[], options: AcquireTokenOptions, api?: string): PreparedRequest {
-    return identity === 'user' ? this.#like : super.prepare(identity, scopes, options, api)
+    return identity === 'user' ? this.#any : super.prepare(identity, scopes, options, api)
   }
 
   override atHand (prepared: PreparedRequest): Token | undefined {
-    if (prepared !== this.#like) return super.atHand(prepared)
-    return super.atHand(typeof this.caller === 'string' ? prepareForUser(this.#like, this.caller) : this.caller)
+    if (prepared !== this.#any) return super.atHand(prepared)
+    return super.atHand(typeof this.caller === 'string' ? this.#users.of(this.caller) : this.caller)
   }
 }
 

@@ -1,6 +1,6 @@
 import type { ConfidentialClientApplication } from '@azure/msal-node'
 import { TokenAcquirerFactory } from '../../../dist/lib/core.js'
-import { prepare, prepareForUser } from '../../../dist/lib/tokens/token-request.js'
+import { prepare, UserRequests } from '../../../dist/lib/tokens/token-request.js'
 import { assertions, forAll, logger, scope, setStage, settings, userAssignedClientId, userScope, wanderer } from '../stage.ts'
 import type { Mode, WorkerOptions } from '../worker.ts'
 import { msalClient, msalManagedIdentity } from './msal.ts'
@@ -10,6 +10,7 @@ export const headerModes: Readonly<Record<string, Mode>> = {
   'app, 1 token': options => forApp(options, 1),
   'app, 1,000 tokens': options => forApp(options, 1_000),
   'app, 50,000 tokens': options => forApp(options, 50_000),
+  'app, the same of 50,000 tokens': options => forApp(options, 50_000, { isSame: true }),
   'managed identity, 1 token': options => forManagedIdentity(options),
   'user from the assertion, 1 user': options => forUsers(options, 1),
   'user from the assertion, 1,000 users': options => forUsers(options, 1_000),
@@ -28,12 +29,12 @@ export const headerModes: Readonly<Record<string, Mode>> = {
   'msal-node user, 1,000 users': options => msalForUsers(options, 1_000),
 }
 
-async function forApp ({ tokenService }: WorkerOptions, count: number): Promise<() => Promise<string>> {
+async function forApp ({ tokenService }: WorkerOptions, count: number, { isSame = false } = {}): Promise<() => Promise<string>> {
   const { authorizationHeaderProvider: provider } = new TokenAcquirerFactory({ config: settings(tokenService), logger, tokenCache: { maxEntries: count + 1 } })
   const all = appScopes(count)
   await forAll(all, scope => provider.createAuthorizationHeaderForApp(scope))
 
-  const next = wanderer(all)
+  const next = wanderer(isSame ? all.slice(0, 1) : all)
   return () => provider.createAuthorizationHeaderForApp(next())
 }
 
@@ -42,8 +43,6 @@ async function forManagedIdentity ({ tokenService }: WorkerOptions): Promise<() 
   return () => provider.createAuthorizationHeaderForApp(scope, { acquireTokenOptions: { managedIdentity: { userAssignedClientId } } })
 }
 
-type PreparedUser = Parameters<typeof prepareForUser>[0]
-
 /** As for a caller who has just come in: the assertion is hashed. */
 async function forUsers ({ tokenService }: WorkerOptions, count: number): Promise<() => Promise<string>> {
   const { engine, onBehalfOf } = setStage({ config: settings(tokenService) })
@@ -51,8 +50,8 @@ async function forUsers ({ tokenService }: WorkerOptions, count: number): Promis
   await forAll(callers, caller => engine.acquire(prepare(onBehalfOf(caller))))
 
   const next = wanderer(callers)
-  const like = prepare(onBehalfOf(callers[0]!)) as PreparedUser
-  return async () => engine.atHand(prepareForUser(like, next()))!.authorizationHeader
+  const users = new UserRequests(onBehalfOf(callers[0]!))
+  return async () => engine.atHand(users.of(next()))!.authorizationHeader
 }
 
 /** As for a caller for whom something has been called before in the same request. */

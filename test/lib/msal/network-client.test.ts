@@ -9,7 +9,7 @@ async function clientFor (t: Parameters<typeof startRawServer>[0], answer: Param
   const server = await startRawServer(t, answer)
   const dispatcher = new Agent()
   t.teardown(() => dispatcher.destroy())
-  return { server, client: new MsalNetworkClient({ dispatcher, signal: new AbortController().signal, ...options }) }
+  return { server, client: new MsalNetworkClient({ dispatcher, signal: new AbortController().signal, now: Date.now, ...options }) }
 }
 
 t.test('a token passes as it came', async t => {

@@ -385,6 +385,29 @@ t.test('bounds', async t => {
     t.equal(provider.requests.length, 4)
   })
 
+  t.test('a request that is made again and again counts as used once in a second, and what was dropped is asked for again', async t => {
+    const { clock, provider, acquire, engine } = engineOf({ maxEntries: 2 })
+    const [a, b, c] = ['a', 'b', 'c'].map(scope => requestOfApp({ scope })) as [typeof request, typeof request, typeof request]
+    for (const prepared of [a, b, a, a]) await acquire(prepared)
+    await clock.advance(1000)
+    for (const prepared of [b, a, b, c]) await acquire(prepared)
+    t.equal(provider.requests.length, 3)
+    t.equal(engine.atHand(a)?.accessToken, 'token 1', 'used after b in this second')
+    t.equal(engine.atHand(b), undefined, 'which another has taken the place of')
+    t.equal(await acquire(b), 'token 4')
+  })
+
+  t.test('a request that is made again has the token that has replaced the one it had', async t => {
+    const { acquire, engine } = engineOf()
+    const again = requestOfApp()
+    t.equal(await acquire(again), 'token 1')
+    t.equal(engine.atHand(again)?.accessToken, 'token 1')
+    await acquire(requestOfApp(), { forceRefresh: true })
+    t.equal(engine.atHand(again)?.accessToken, 'token 2')
+    await engine.close()
+    t.equal(engine.atHand(again), undefined)
+  })
+
   t.test('eviction does not drop what is under way', async t => {
     const { clock, provider, acquire, engine } = engineOf({ maxEntries: 1 })
     provider.answers.push(provider.token(HOUR, HOUR / 2))

@@ -100,3 +100,25 @@ t.test('a machine that slept, or a clock that is set forward, ends a token', asy
   clock.setWall(clock.now() - HOUR)
   t.equal(entry.age, 'fresh', 'until it is set right again')
 })
+
+t.test('whether a token is fresh is the same by the quick way as by its age, on both clocks, to the millisecond', async t => {
+  for (const life of [HOUR, 10_000, 1500]) {
+    const { clock, entry } = entryOf(life, life / 2 + 0.5)
+    const agree = (when: string) => t.equal(entry.isFresh(clock.elapsed(), clock.now()), entry.age === 'fresh', `${life} ms: ${when}`)
+    agree('at first')
+    for (const step of [life / 2 - 1001, 1, 999, 1, 1, 500]) {
+      await clock.advance(step)
+      agree(`after another ${step}`)
+    }
+    entry.renewalFailed(new Error('busy'), undefined)
+    agree('put off')
+    await clock.advance(1001)
+    agree('due again')
+    entry.renewLater(700)
+    agree('left to another')
+    clock.setWall(entry.token.expiresOn - 1)
+    agree('the clock was set')
+    clock.setWall(entry.token.expiresOn)
+    agree('at its end')
+  }
+})

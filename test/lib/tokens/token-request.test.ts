@@ -1,6 +1,7 @@
+import { isDeepStrictEqual } from 'node:util'
 import t from 'tap'
 import fc from 'fast-check'
-import { prepare, prepareForUser, tokenKey, type ClientCredentialsRequest, type ManagedIdentityRequest, type OnBehalfOfRequest, type PreparedRequest, type TokenRequest } from '../../../lib/tokens/token-request.ts'
+import { prepare, UserRequests, tokenKey, type ClientCredentialsRequest, type ManagedIdentityRequest, type OnBehalfOfRequest, type TokenRequest } from '../../../lib/tokens/token-request.ts'
 import type { AppConfiguration } from '../../../lib/configuration/configuration.ts'
 
 // Few characters, those of JSON and of separators among them, make collisions likely where parts could run into each other.
@@ -133,9 +134,8 @@ function identityChanged (request: TokenRequest, value: string, kind: keyof Mana
 
 t.test('the request of another user is prepared as if it were prepared by itself', async () => {
   fc.assert(fc.property(onBehalfOf, text, (request, userAssertion) => {
-    const like = prepare(request, 'Api') as PreparedRequest & { request: OnBehalfOfRequest }
-    const other = prepareForUser(like, userAssertion)
+    const other = new UserRequests(request, 'Api').of(userAssertion)
     const own = prepare({ ...request, userAssertion }, 'Api')
-    return other.key === own.key && JSON.stringify({ ...other }) === JSON.stringify(own)
+    return isDeepStrictEqual({ ...other, request: other.request }, own)
   }))
 })
