@@ -92,6 +92,8 @@ export class UrlNotAllowedError extends IdentityWebError {
 export interface TokenAcquisitionFailure {
   /** AADSTS numbers, as in `[7000215]`; empty when none was given. */
   errorCodes?: readonly number[] | undefined
+  /** OAuth's name of the error, as in `invalid_client` (RFC 6749 section 5.2); none where there was none. */
+  oauthError?: string | undefined
   /** Identifies the request in the sign-in logs of Entra ID. */
   correlationId?: string | undefined
   /** Identifies the answer on the side of Entra ID. */
@@ -110,6 +112,7 @@ export class TokenAcquisitionError extends IdentityWebError {
   /** 503 when it may succeed later without any change, else 500. */
   readonly statusCode: 500 | 503
   readonly errorCodes: readonly number[]
+  readonly oauthError: string | undefined
   readonly correlationId: string | undefined
   readonly traceId: string | undefined
   readonly retryAfter: number | undefined
@@ -120,6 +123,7 @@ export class TokenAcquisitionError extends IdentityWebError {
     super(message, options)
     this.statusCode = failure.retryable ? 503 : 500
     this.errorCodes = failure.errorCodes ?? []
+    this.oauthError = failure.oauthError
     this.correlationId = failure.correlationId
     this.traceId = failure.traceId
     this.retryAfter = failure.retryAfter

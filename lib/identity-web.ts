@@ -1,5 +1,6 @@
 import type { Configuration } from './configuration/configuration.ts'
-import type { IdentityWebOptions, TokenCacheOptions } from './configuration/schema.ts'
+import type { IdentityWebOptions, ManagedIdentityOptions, TokenCacheOptions } from './configuration/schema.ts'
+import { ClientCredentials } from './credentials/client-credentials.ts'
 import type { DownstreamApi } from './downstream/downstream-api.ts'
 import { DownstreamClient, type DownstreamServices } from './downstream/downstream-client.ts'
 import type { RouteApi } from './downstream/route-apis.ts'
@@ -15,6 +16,7 @@ import { systemClock, type Clock } from './tokens/clock.ts'
 import { HeaderPlans } from './tokens/header-plans.ts'
 import { ConfiguredTokenAcquirer, type TokenAcquirer } from './tokens/token-acquirer.ts'
 import { TokenEngine } from './tokens/token-engine.ts'
+import type { Token } from './tokens/token.ts'
 
 /** What a request brings to the clients that are bound to it. */
 export interface Binding {
@@ -50,7 +52,8 @@ export class IdentityWeb {
   constructor (configuration: Configuration, options: IdentityWebOptions, logger: Logger, { clock = systemClock, random = Math.random }: Surroundings = {}) {
     for (const warning of configuration.warnings) logger.warn({ configuration: warning }, 'configuration warning')
     const { tokenCache, tokenTimeout, identityDispatcher, dispatcher } = options
-    this.#provider = new TokenProvider(clock, identityDispatcher)
+    const credentials = new ClientCredentials({ clock, logger, tokenTimeout, managedIdentityToken: (...wanted) => this.#managedIdentityToken(...wanted) })
+    this.#provider = new TokenProvider(clock, credentials, identityDispatcher)
     this.#engine = new TokenEngine({
       maxEntries: tokenCache.maxEntries,
       tokenTimeout,
@@ -94,6 +97,12 @@ export class IdentityWeb {
   async close (): Promise<void> {
     await Promise.all([this.#engine.close(), this.#services.transport.close()])
     await this.#provider.close()
+  }
+
+  async #managedIdentityToken (scope: string, managedIdentity: ManagedIdentityOptions, signal: AbortSignal): Promise<Token> {
+    const { acquirer } = this.#services
+    const { token } = await acquirer.acquire(acquirer.prepare('managed-identity', [scope], { managedIdentity }), { signal })
+    return token
   }
 
   /** What the requests of one route share. */

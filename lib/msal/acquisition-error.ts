@@ -5,6 +5,8 @@ import type { WireEvidence } from './network-client.ts'
 
 // Entra ID's own word for "come again": https://learn.microsoft.com/entra/identity-platform/reference-error-codes
 const transientErrors = new Set(['temporarily_unavailable', 'server_error'])
+// What says that the certificate or the assertion is not accepted (any longer), while another may be: as in Microsoft.Identity.Web.
+const credentialRefusals = new Set([700027, 700024, 7000214, 1000502, 7000274, 7000277])
 // A success without a token refuses nothing: what answered was a proxy, or not wholly up. The names are the network client's.
 const emptySuccesses = new Set(['no_access_token', 'no_valid_token', 'non_json_response'])
 
@@ -32,6 +34,7 @@ export function toAcquisitionError (error: unknown, evidence: WireEvidence, { pr
     correlationId: text(body?.['correlation_id']) ?? correlationId,
     traceId: text(body?.['trace_id']),
     errorCodes: errorCodes(body),
+    oauthError: errorName(body),
     retryAfter: retryAfterSeconds(evidence.retryAfter, now()),
     status: failure === undefined ? status : undefined,
   }
@@ -47,6 +50,11 @@ export function toAcquisitionError (error: unknown, evidence: WireEvidence, { pr
   const advice = retryable ? 'Try again later' : 'Correct the configuration here or the registration there: trying again will not help'
   const cause = new Error(`${who} said: ${refusalOf(error) ?? (descriptionOf(body) || reasonOf(error))}`, { cause: error })
   return new TokenAcquisitionError(`No token: ${who} answered ${status}${names === '' ? '' : ` (${names})`}; see the cause for what it said. ${advice}`, { ...said, retryable }, { cause })
+}
+
+/** Whether Entra ID has refused the certificate or the assertion itself, so that one that is loaded anew may be accepted. */
+export function isCredentialRefused (error: unknown): boolean {
+  return error instanceof TokenAcquisitionError && error.oauthError === 'invalid_client' && error.errorCodes.some(code => credentialRefusals.has(code))
 }
 
 function isTransient (provider: Provider, status: number, body: WireEvidence['body']): boolean {

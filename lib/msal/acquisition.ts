@@ -1,4 +1,5 @@
 import type { Dispatcher } from 'undici'
+import type { ClientCredentials } from '../credentials/client-credentials.ts'
 
 /** The circumstances of one acquisition. */
 export interface Acquisition {
@@ -8,4 +9,9 @@ export interface Acquisition {
   readonly dispatcher: Dispatcher
   /** Milliseconds since the epoch. */
   readonly now: () => number
+}
+
+/** The circumstances of one acquisition for which an app proves itself. */
+export interface AppAcquisition extends Acquisition {
+  readonly credentials: ClientCredentials
 }

@@ -1,13 +1,13 @@
 import { randomUUID } from 'node:crypto'
 import type { AuthenticationResult, ClientCredentialRequest, ConfidentialClientApplication } from '@azure/msal-node'
-import { loadClientCredential } from '../tokens/client-credential.ts'
+import type { ClientAuthentication } from '../credentials/client-credential.ts'
 import type { Authority } from '../tokens/authority.ts'
 import type { Token } from '../tokens/token.ts'
 import type { ClientCredentialsRequest, OnBehalfOfRequest } from '../tokens/token-request.ts'
 import { MsalNetworkClient } from './network-client.ts'
-import { toAcquisitionError } from './acquisition-error.ts'
+import { isCredentialRefused, toAcquisitionError } from './acquisition-error.ts'
 import { toToken } from './msal-token.ts'
-import type { Acquisition } from './acquisition.ts'
+import type { AppAcquisition } from './acquisition.ts'
 
 /**
  * Acquires a token for the app itself.
@@ -15,9 +15,9 @@ import type { Acquisition } from './acquisition.ts'
  * @see https://learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant-flow
  * @throws TokenAcquisitionError
  */
-export async function acquireWithClientCredential (request: ClientCredentialsRequest, acquisition: Acquisition): Promise<Token> {
+export async function acquireWithClientCredential (request: ClientCredentialsRequest, acquisition: AppAcquisition): Promise<Token> {
   const { fmiPath } = request
-  return acquireAlone(request, acquisition, (client, common) => client.acquireTokenByClientCredential({ ...common, ...fmiPath !== undefined && { fmiPath } }))
+  return acquireProven(request, acquisition, (client, common) => client.acquireTokenByClientCredential({ ...common, ...fmiPath !== undefined && { fmiPath } }))
 }
 
 /**
@@ -26,13 +26,35 @@ export async function acquireWithClientCredential (request: ClientCredentialsReq
  * @see https://learn.microsoft.com/entra/identity-platform/v2-oauth2-on-behalf-of-flow
  * @throws TokenAcquisitionError
  */
-export async function acquireOnBehalfOf (request: OnBehalfOfRequest, acquisition: Acquisition): Promise<Token> {
+export async function acquireOnBehalfOf (request: OnBehalfOfRequest, acquisition: AppAcquisition): Promise<Token> {
   const { userAssertion: oboAssertion } = request
-  return acquireAlone(request, acquisition, (client, common) => client.acquireTokenOnBehalfOf({ ...common, oboAssertion }))
+  return acquireProven(request, acquisition, (client, common) => client.acquireTokenOnBehalfOf({ ...common, oboAssertion }))
 }
 
 /** What all requests have in common. */
 type CommonRequest = Required<Pick<ClientCredentialRequest, 'scopes' | 'skipCache' | 'correlationId'>> & Pick<ClientCredentialRequest, 'claims'>
+
+type Acquire = (client: ConfidentialClientApplication, common: CommonRequest) => Promise<AuthenticationResult | null>
+
+/** Proves the app, and once more where Entra ID refuses the credential in a way that one that is loaded anew may cure. */
+async function acquireProven (request: ClientCredentialsRequest | OnBehalfOfRequest, acquisition: AppAcquisition, acquire: Acquire): Promise<Token> {
+  const { app, authority: { clientId, tenantId, tokenEndpoint } } = request
+  const { credentials, signal } = acquisition
+  const prove = () => credentials.prove(app, { clientId, tenantId, tokenEndpoint, signal })
+  const { authentication, reload } = await prove()
+  try {
+    return await acquireAlone(request, acquisition, authentication, acquire)
+  } catch (error) {
+    if (reload === undefined || !isCredentialRefused(error)) throw error
+    if (!await succeeds(reload())) throw error
+    return acquireAlone(request, acquisition, (await prove()).authentication, acquire)
+  }
+}
+
+/** A credential that cannot be loaded anew has said so in the log. */
+function succeeds (work: Promise<void>): Promise<boolean> {
+  return work.then(() => true, () => false)
+}
 
 /**
  * Runs one acquisition with an MSAL client of its own, which is dropped with the caches and throttling notes it made:
@@ -40,12 +62,11 @@ type CommonRequest = Required<Pick<ClientCredentialRequest, 'scopes' | 'skipCach
  */
 async function acquireAlone (
   request: ClientCredentialsRequest | OnBehalfOfRequest,
-  { signal, dispatcher, now }: Acquisition,
-  acquire: (client: ConfidentialClientApplication, common: CommonRequest) => Promise<AuthenticationResult | null>
+  { signal, dispatcher, now }: AppAcquisition,
+  authentication: ClientAuthentication,
+  acquire: Acquire
 ): Promise<Token> {
-  const { app, authority, scopes, claims, clientCapabilities } = request
-  const credential = await loadClientCredential(app)
-  const authentication = await credential.authenticate(authority)
+  const { authority, scopes, claims, clientCapabilities } = request
   const { ConfidentialClientApplication } = await import('@azure/msal-node')
 
   const correlationId = request.correlationId ?? randomUUID()

@@ -52,3 +52,9 @@ export function pause (clock: Clock, delay: number, signal: AbortSignal): Promis
     onAbort(signal, abort)
   })
 }
+
+/** What comes of `work`, when that is within `limit` milliseconds; else an error that says so. The work itself goes on. */
+export async function withinLimit<T> (clock: Clock, limit: number, work: Promise<T>): Promise<T> {
+  if (await endsWithin(clock, limit, work)) return work
+  throw new Error(`it took longer than ${Math.ceil(limit)} ms`)
+}

@@ -2,6 +2,7 @@ import { pino } from 'pino'
 import type { Configuration } from '../../dist/lib/configuration/configuration.js'
 import type { IdentityWebOptions } from '../../dist/lib/configuration/schema.js'
 import { setUp } from '../../dist/lib/configuration/setup.js'
+import { ClientCredentials } from '../../dist/lib/credentials/client-credentials.js'
 import { TokenProvider } from '../../dist/lib/msal/token-provider.js'
 import { authorityForApp } from '../../dist/lib/tokens/authority.js'
 import { systemClock } from '../../dist/lib/tokens/clock.js'
@@ -53,7 +54,8 @@ export interface StageOptions {
 
 export function setStage ({ config, maxEntries = 100_000, tokenTimeout = 10_000, around = ask => ask }: StageOptions): Stage {
   const { options, configuration } = setUp({ config }, ({ config }) => config)
-  const provider = new TokenProvider(systemClock, undefined)
+  const credentials = new ClientCredentials({ clock: systemClock, logger, tokenTimeout, managedIdentityToken: async () => { throw new Error('no credential asks for one here') } })
+  const provider = new TokenProvider(systemClock, credentials, undefined)
   const engine = new TokenEngine({ maxEntries, tokenTimeout, ask: around(provider.ask), shared: undefined, clock: systemClock, random: Math.random, logger })
   const { app, authority } = authorityForApp(configuration.app(), 'AzureAd', undefined)
   return {

@@ -1,6 +1,7 @@
 import t from 'tap'
 import type { AppConfiguration } from '../../../lib/configuration/configuration.ts'
 import { TokenProvider } from '../../../lib/msal/token-provider.ts'
+import { clientCredentials } from '../../fixtures/credentials.ts'
 import { requestOfUser } from '../../fixtures/engine.ts'
 import { FakeClock } from '../../fixtures/fake-clock.ts'
 import { answerJson, startRawServer, type RawRequest } from '../../fixtures/raw-server.ts'
@@ -11,7 +12,7 @@ const assertionOf = ({ body }: RawRequest) => new URLSearchParams(body).get('ass
 async function providerFor (t: Parameters<typeof startRawServer>[0], answer: Parameters<typeof startRawServer>[1]) {
   const { origin, requests } = await startRawServer(t, answer)
   const clock = new FakeClock()
-  const provider = new TokenProvider(clock, undefined)
+  const provider = new TokenProvider(clock, clientCredentials(), undefined)
   t.teardown(() => provider.close())
   const app = { name: 'AzureAd', clientCredentials: [{ sourceType: 'ClientSecret', clientSecret: 'secret' }] } as unknown as AppConfiguration
   const askFor = (user: string) => {

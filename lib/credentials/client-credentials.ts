@@ -1,0 +1,71 @@
+import type { AppConfiguration } from '../configuration/configuration.ts'
+import { CredentialNotLoadedError } from '../errors.ts'
+import { withinLimit } from '../tokens/clock.ts'
+import type { ClientAuthentication, ClientAuthenticationContext, ClientCredential } from './client-credential.ts'
+import { createCredential, type CredentialServices } from './create-credential.ts'
+
+/** What an app proves itself with this time. */
+export interface Proof {
+  readonly authentication: ClientAuthentication
+  /** Loads the credential anew where Entra ID has refused it; `undefined` where that could change nothing. */
+  readonly reload: (() => Promise<void>) | undefined
+}
+
+interface ConfiguredCredential {
+  /** Path of the credential, for messages. */
+  readonly where: string
+  readonly sourceType: string
+  readonly credential: ClientCredential | undefined
+}
+
+/**
+ * The client credentials of all app sections.
+ *
+ * The first of a section that can be used now proves the app. Every acquisition begins with the first again: what could not be used once is not
+ * given up.
+ */
+export class ClientCredentials {
+  readonly #services: CredentialServices
+  readonly #configured = new WeakMap<AppConfiguration, readonly ConfiguredCredential[]>()
+
+  constructor (services: CredentialServices) {
+    this.#services = services
+  }
+
+  /** @throws CredentialNotLoadedError when none can be used, with one line per credential */
+  async prove (app: AppConfiguration, context: ClientAuthenticationContext): Promise<Proof> {
+    const reasons: string[] = []
+    const causes: unknown[] = []
+    const configured = this.#of(app)
+    for (const [index, { where, sourceType, credential }] of configured.entries()) {
+      if (credential === undefined) {
+        reasons.push(`- ${where} (${sourceType}): it is skipped`)
+        continue
+      }
+      try {
+        // One that takes too long must leave time for the next.
+        const isLast = configured.slice(index + 1).every(({ credential }) => credential === undefined)
+        const authenticating = credential.authenticate(context)
+        const authentication = isLast ? await authenticating : await withinLimit(this.#services.clock, this.#services.tokenTimeout / 2, authenticating)
+        return { authentication, reload: credential.reload && (async () => { await credential.reload?.(authentication, context) }) }
+      } catch (error) {
+        context.signal.throwIfAborted()
+        reasons.push(`- ${where} (${sourceType}): ${(error as Error).message}`)
+        causes.push(error)
+      }
+    }
+    const cause = causes.length > 1 ? new AggregateError(causes) : causes[0]
+    throw new CredentialNotLoadedError(`No client credential of the section "${app.name}" could be loaded:\n${reasons.join('\n')}`, { cause })
+  }
+
+  #of (app: AppConfiguration): readonly ConfiguredCredential[] {
+    const known = this.#configured.get(app)
+    if (known !== undefined) return known
+    const configured = app.clientCredentials.map((configuration, index) => {
+      const where = `${app.name}.ClientCredentials[${index}]`
+      return { where, sourceType: configuration.sourceType, credential: configuration.skip ? undefined : createCredential(configuration, app, where, this.#services) }
+    })
+    this.#configured.set(app, configured)
+    return configured
+  }
+}
