@@ -1,6 +1,7 @@
-import { randomBytes, randomUUID } from 'node:crypto'
-import { exportJWK, generateKeyPair, SignJWT, type CryptoKey, type JSONWebKeySet, type JWK } from 'jose'
+import { randomBytes } from 'node:crypto'
+import { SignJWT, type JSONWebKeySet } from 'jose'
 import { derivedId, type Principal } from './directory.ts'
+import { newSigningKey, type SigningKey } from './signing-key.ts'
 
 /** What a token says. */
 export interface TokenContents {
@@ -11,14 +12,12 @@ export interface TokenContents {
   readonly azpacr: '0' | '1' | '2'
   /** Azure resource id of a managed identity. */
   readonly resourceId?: string | undefined
+  /** `sub` of an identity below the client. Default: the principal's object id. */
+  readonly subject?: string | undefined
+  /** What the client says it can do (`xms_cc`): 'cp1' is to handle claims challenges. */
+  readonly clientCapabilities?: readonly string[] | undefined
   /** Seconds. */
   readonly lifetime: number
-}
-
-interface SigningKey {
-  readonly kid: string
-  readonly privateKey: CryptoKey
-  readonly publicJwk: JWK
 }
 
 /**
@@ -38,12 +37,12 @@ export class TokenIssuer {
   }
 
   static async create (issuer: (tenantId: string) => string, now: () => number): Promise<TokenIssuer> {
-    return new TokenIssuer(await newKey(), issuer, now)
+    return new TokenIssuer(await newSigningKey(), issuer, now)
   }
 
   /** Signs with a new key from now on; the old ones stay published. */
   async rotateKeys (): Promise<void> {
-    this.#keys = [await newKey(), ...this.#keys]
+    this.#keys = [await newSigningKey(), ...this.#keys]
   }
 
   /** The public keys, the newest first. */
@@ -51,7 +50,7 @@ export class TokenIssuer {
     return { keys: this.#keys.map(({ publicJwk }) => ({ ...publicJwk, issuer: this.#issuer(tenantId) })) }
   }
 
-  issue ({ principal, audience, roles, azpacr, resourceId, lifetime }: TokenContents): Promise<string> {
+  issue ({ principal, audience, roles, azpacr, resourceId, subject, clientCapabilities, lifetime }: TokenContents): Promise<string> {
     const { clientId, objectId, tenantId } = principal
     const [{ kid, privateKey }] = this.#keys
     const iat = Math.floor(this.#now() / 1000)
@@ -68,18 +67,13 @@ export class TokenIssuer {
       oid: objectId,
       rh: `1.${derivedId('rh', clientId, audience)}.`,
       ...roles.length > 0 && { roles },
-      sub: objectId,
+      sub: subject ?? objectId,
       tid: tenantId,
       uti: randomBytes(16).toString('base64url'),
       ver: '2.0',
+      ...clientCapabilities !== undefined && { xms_cc: clientCapabilities },
       ...resourceId !== undefined && { xms_mirid: resourceId },
     }
     return new SignJWT(claims).setProtectedHeader({ typ: 'JWT', alg: 'RS256', kid }).sign(privateKey)
   }
-}
-
-async function newKey (): Promise<SigningKey> {
-  const { publicKey, privateKey } = await generateKeyPair('RS256', { modulusLength: 2048 })
-  const kid = randomUUID()
-  return { kid, privateKey, publicJwk: { ...await exportJWK(publicKey), kid, use: 'sig', alg: 'RS256' } }
 }
