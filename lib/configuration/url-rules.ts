@@ -45,13 +45,18 @@ export function authorityFault (text: string, knownAuthorities: readonly string[
   const fault = webUrlFault(text)
   if (fault !== undefined) return fault
   const { hostname, host } = new URL(text)
-  const known = microsoftHosts.has(host) || /^[a-z0-9-]+\.(ciamlogin|b2clogin)\.com$/.test(host) || isLoopbackHost(hostname) ||
+  const known = isMicrosoftAuthority(host) || isLoopbackHost(hostname) ||
     knownAuthorities.some(authority => hostOf(authority) === host)
   return known ? undefined : `the host ${host} is not known to be an authority; list it in KnownAuthorities if it is`
 }
 
+/** Whether `host`, as `URL` gives it, is one that Microsoft issues tokens at. */
+export function isMicrosoftAuthority (host: string): boolean {
+  return microsoftHosts.has(host) || /^[a-z0-9-]+\.(ciamlogin|b2clogin)\.com$/.test(host)
+}
+
 /** The host as `URL` gives it: in lower case, and without the port of https. */
-function hostOf (authority: string): string | undefined {
+export function hostOf (authority: string): string | undefined {
   return URL.canParse(`https://${authority}`) ? new URL(`https://${authority}`).host : undefined
 }
 

@@ -1,6 +1,8 @@
 import { createHash, randomUUID } from 'node:crypto'
 import * as v from 'valibot'
 import { guidText as guid } from '../configuration/value-schemas.ts'
+import { federatedCredentialSchema, type FederatedCredential } from './federated-credential.ts'
+import { certificateSchema, type RegisteredCertificate } from './registered-certificate.ts'
 
 const roles = v.record(v.string(), v.array(v.string()))
 const secret = v.union([v.string(), v.strictObject({ value: v.string(), expiresOn: v.date() })], 'expected text, or { value, expiresOn }')
@@ -15,10 +17,28 @@ const appRegistration = v.strictObject({
   objectId: v.optional(guid),
   /** Its client secrets; one with `expiresOn` is refused from then on. */
   secrets: v.optional(v.array(secret)),
+  /** Its certificates: PEM, `{ thumbprint, revoked? }`, or `{ subjectName, issuer }`. */
+  certificates: v.optional(v.array(certificateSchema)),
+  /** Whose tokens it may prove itself with. */
+  federatedCredentials: v.optional(v.array(federatedCredentialSchema)),
   /** What it offers as an API, beside `api://<clientId>` and `<clientId>`. */
   exposes: v.optional(v.union([v.string(), v.array(v.string()), v.strictObject({ appIdUri: v.optional(texts), roles: v.optional(v.array(v.string())), scopes: v.optional(v.array(v.string())) })], 'expected App ID URIs, or { appIdUri?, roles?, scopes? }')),
   /** App roles that it was given: role values by the API's App ID URI or client id. */
   appRoleAssignments: v.optional(roles),
+})
+
+const certificateReplacement = v.strictObject({
+  /** Tenant of the app. Default: any that it is registered in. */
+  tenantId: v.optional(guid),
+  clientId: guid,
+  /** The certificates that it has from now on. */
+  certificates: v.array(certificateSchema),
+})
+
+const tenantRegistration = v.strictObject({
+  tenantId: guid,
+  /** Names that stand for the id, such as 'contoso.onmicrosoft.com'. */
+  domains: v.optional(v.array(v.string()), []),
 })
 
 const managedIdentityRegistration = v.strictObject({
@@ -38,6 +58,10 @@ const managedIdentityRegistration = v.strictObject({
 
 /** An app registration: a client, an API, or both. */
 export type AppRegistrationOptions = v.InferInput<typeof appRegistration>
+/** What `replaceCertificates` takes. */
+export type CertificateReplacementOptions = v.InferInput<typeof certificateReplacement>
+/** A tenant and its names. */
+export type TenantRegistrationOptions = v.InferInput<typeof tenantRegistration>
 /** A managed identity: system-assigned without any of the three ids, else user-assigned. */
 export type ManagedIdentityRegistrationOptions = v.InferInput<typeof managedIdentityRegistration>
 /** A managed identity endpoint of the emulator. */
@@ -53,6 +77,8 @@ export interface Principal {
 
 export interface RegisteredApp extends Principal {
   readonly secrets: readonly { readonly value: string, readonly expiresOn: Date | undefined }[]
+  readonly certificates: readonly RegisteredCertificate[]
+  readonly federatedCredentials: readonly FederatedCredential[]
   readonly appIdUris: readonly string[]
   readonly roles: readonly string[]
 }
@@ -74,21 +100,26 @@ export interface Resource {
 }
 
 const microsoftResources = ['https://graph.microsoft.com', 'https://management.azure.com', 'https://management.core.windows.net', 'https://vault.azure.net', 'https://storage.azure.com', 'https://database.windows.net']
+// For tokens that are exchanged, in each cloud: https://learn.microsoft.com/entra/workload-id/workload-identity-federation-config-app-trust-managed-identity
+const tokenExchange = ['', 'USGov', 'China', 'France', 'Germany'].map(cloud => `api://AzureADTokenExchange${cloud}`)
 
 /** Who is registered in which tenant. */
 export class Directory {
   readonly #apps: RegisteredApp[] = []
   readonly #identities: RegisteredManagedIdentity[] = []
+  readonly #tenants: { readonly tenantId: string, readonly domains: readonly string[] }[] = []
 
   /** @throws TypeError when an argument is not right */
   registerApp (options: AppRegistrationOptions): RegisteredApp {
-    const { clientId, tenantId, objectId = randomUUID(), secrets = [], exposes = {}, appRoleAssignments = {} } = parse(appRegistration, options, 'registerApp')
+    const { clientId, tenantId, objectId = randomUUID(), secrets = [], certificates = [], federatedCredentials = [], exposes = {}, appRoleAssignments = {} } = parse(appRegistration, options, 'registerApp')
     const { appIdUri = [], roles = [] } = typeof exposes === 'string' || Array.isArray(exposes) ? { appIdUri: exposes } : exposes
     const app: RegisteredApp = Object.freeze({
       clientId: clientId.toLowerCase(),
       objectId,
       tenantId: tenantId.toLowerCase(),
       secrets: secrets.map(secret => typeof secret === 'string' ? { value: secret, expiresOn: undefined } : secret),
+      certificates,
+      federatedCredentials,
       appIdUris: [...[appIdUri].flat(), `api://${clientId}`, clientId],
       roles,
       appRoleAssignments,
@@ -114,13 +145,34 @@ export class Directory {
     return identity
   }
 
+  /** @throws TypeError when an argument is not right */
+  registerTenant (options: TenantRegistrationOptions): void {
+    this.#tenants.push(parse(tenantRegistration, options, 'registerTenant'))
+  }
+
+  /**
+   * @returns the registration as it is from now on
+   * @throws TypeError when an argument is not right
+   */
+  replaceCertificates (options: CertificateReplacementOptions): RegisteredApp {
+    const { tenantId, clientId, certificates } = parse(certificateReplacement, options, 'replaceCertificates')
+    const at = this.#apps.findIndex(app => app.clientId === clientId && (tenantId ?? app.tenantId) === app.tenantId)
+    if (at < 0) throw new TypeError(`replaceCertificates: clientId: ${clientId} is not registered`)
+    const app = Object.freeze({ ...this.#apps[at]!, certificates })
+    this.#apps[at] = app
+    return app
+  }
+
   /** The endpoint that the last identity names of those that name one; the others are served by all. */
   get source (): ManagedIdentitySourceName | undefined {
     return this.#identities.findLast(({ source }) => source !== undefined)?.source
   }
 
-  hasTenant (tenantId: string): boolean {
-    return [...this.#apps, ...this.#identities].some(principal => same(principal.tenantId, tenantId))
+  /** The id of the tenant that is called by its id or a domain of it; `undefined` when there is none. */
+  tenantId (name: string): string | undefined {
+    const called = this.#tenants.find(({ domains }) => domains.some(domain => same(domain, name)))
+    if (called !== undefined) return called.tenantId
+    return [...this.#tenants, ...this.#apps, ...this.#identities].find(({ tenantId }) => same(tenantId, name))?.tenantId
   }
 
   app (tenantId: string, clientId: string): RegisteredApp | undefined {
@@ -137,7 +189,7 @@ export class Directory {
   /** The API of that name in a tenant, or of Microsoft's. */
   resource (tenantId: string, name: string): Resource | undefined {
     const bare = name.replace(/\/+$/, '')
-    const microsoft = microsoftResources.find(resource => same(resource, bare))
+    const microsoft = [...microsoftResources, ...tokenExchange].find(resource => same(resource, bare))
     if (microsoft !== undefined) return { audience: microsoft, names: [microsoft], roles: undefined }
 
     const app = this.#apps.find(app => same(app.tenantId, tenantId) && app.appIdUris.some(uri => same(uri.replace(/\/+$/, ''), bare)))

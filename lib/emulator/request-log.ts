@@ -1,9 +1,13 @@
+import { decodeJwt, decodeProtectedHeader } from 'jose'
+
 /** The kinds of endpoints that the emulator has. */
 export type EmulatorEndpoint = 'token' | 'managed-identity' | 'discovery' | 'keys' | 'unknown'
 
 /** A request that reached the emulator; secrets, assertions and identity headers are replaced by `***`. */
 export interface RecordedRequest {
   readonly method: string
+  /** The host that the client addressed: with `identityDispatcher`, the authority's own. */
+  readonly host: string
   /** Without the query. */
   readonly path: string
   readonly endpoint: EmulatorEndpoint
@@ -13,8 +17,16 @@ export interface RecordedRequest {
   readonly headers: Readonly<Record<string, string>>
   /** The fields of a form; empty for a request without one. */
   readonly body: Readonly<Record<string, string>>
+  /** What a client assertion says, without what it is signed with; `undefined` for a request without one. */
+  readonly clientAssertion: RecordedAssertion | undefined
   /** Status of the answer; `undefined` while there is none. */
   status: number | undefined
+}
+
+/** The readable parts of a JWT. */
+export interface RecordedAssertion {
+  readonly header: Readonly<Record<string, unknown>>
+  readonly claims: Readonly<Record<string, unknown>>
 }
 
 const secrets = new Set(['client_secret', 'client_assertion', 'assertion', 'refresh_token', 'x-identity-header', 'authorization', 'secret'])
@@ -23,4 +35,14 @@ const secrets = new Set(['client_secret', 'client_assertion', 'assertion', 'refr
 export function withoutSecrets (fields: Readonly<Record<string, unknown>>): Record<string, string> {
   const entries = Object.entries(fields).filter(([, value]) => value !== undefined)
   return Object.fromEntries(entries.map(([name, value]) => [name, secrets.has(name.toLowerCase()) ? '***' : String(value)]))
+}
+
+/** What the assertion in a form says; `undefined` when there is none that can be read. */
+export function recordedAssertion ({ client_assertion: text }: Readonly<Record<string, unknown>>): RecordedAssertion | undefined {
+  if (typeof text !== 'string') return undefined
+  try {
+    return { header: { ...decodeProtectedHeader(text) }, claims: decodeJwt(text) }
+  } catch {
+    return undefined
+  }
 }

@@ -1,10 +1,18 @@
 import { timingSafeEqual, createHash } from 'node:crypto'
+import { readAssertion } from './assertion.ts'
+import { clientCapabilitiesOf } from './claims-parameter.ts'
+import { comparable, verifyClientAssertion } from './client-assertion.ts'
 import type { Directory, RegisteredApp } from './directory.ts'
 import { EntraRefusal } from './entra-error.ts'
+import { verifyFederatedAssertion } from './federated-credential.ts'
+import type { IssuerKeys } from './issuer-keys.ts'
 import type { TokenContents, TokenIssuer } from './token-issuer.ts'
 
 /** A request to `/{tenant}/oauth2/v2.0/token`. */
 export interface TokenRequest {
+  /** Where it was sent, as the client addressed it. */
+  readonly url: string
+  /** Id or domain of the tenant, as the path has it. */
   readonly tenantId: string
   readonly form: Readonly<Record<string, string>>
   /** Value of the `Authorization` header. */
@@ -29,11 +37,15 @@ export interface TokenLifetimes {
 export interface TokenEndpointOptions extends TokenLifetimes {
   readonly directory: Directory
   readonly issuer: TokenIssuer
+  /** `iss` of a tenant. */
+  readonly issuerOf: (tenantId: string) => string
+  readonly issuerKeys: IssuerKeys
   readonly now: () => number
 }
 
 const DEFAULT_LIFETIME = 3599
 const TWO_HOURS = 7200
+const JWT_BEARER = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer'
 
 /**
  * Judges token requests as Entra ID does.
@@ -55,16 +67,17 @@ export class TokenEndpoint {
   /** @throws EntraRefusal */
   async answer (request: TokenRequest): Promise<TokenAnswer> {
     const { directory, issuer, accessTokenLifetime, refreshIn } = this.#options
-    const { tenantId, form } = request
-    const grantType = required(form, 'grant_type')
+    const grantType = required(request.form, 'grant_type')
     const grant = Object.hasOwn(this.#grants, grantType) ? this.#grants[grantType] : undefined
     if (grant === undefined) throw new EntraRefusal(70003, `It was '${grantType}'.`)
     // The meta-tenants have no app either: nobody can be registered in them.
-    if (!directory.hasTenant(tenantId)) throw new EntraRefusal(90002, `It was '${tenantId}'.`)
+    const tenantId = directory.tenantId(request.tenantId)
+    if (tenantId === undefined) throw new EntraRefusal(90002, `It was '${request.tenantId}'.`)
 
-    const { app, azpacr } = this.#authenticate(request)
+    const inTenant = { ...request, tenantId }
+    const { app, azpacr } = await this.#authenticate(inTenant)
     const lifetime = accessTokenLifetime ?? DEFAULT_LIFETIME
-    const accessToken = await issuer.issue({ ...grant(app, request), azpacr, lifetime })
+    const accessToken = await issuer.issue({ ...grant(app, inTenant), azpacr, lifetime })
     return {
       token_type: 'Bearer',
       expires_in: lifetime,
@@ -74,20 +87,36 @@ export class TokenEndpoint {
     }
   }
 
-  /** The client, when it has proved itself: by its secret, in the body or as RFC 6749 section 2.3.1 has it in the header. */
-  #authenticate (request: TokenRequest): { app: RegisteredApp, azpacr: TokenContents['azpacr'] } {
-    const { directory, now } = this.#options
+  /** The client, when it has proved itself: by an assertion, or by its secret, in the body or as RFC 6749 section 2.3.1 has it in the header. */
+  async #authenticate (request: TokenRequest): Promise<{ app: RegisteredApp, azpacr: TokenContents['azpacr'] }> {
     const basic = basicCredentials(request.authorization)
     const clientId = basic?.clientId ?? required(request.form, 'client_id')
-    const app = directory.app(request.tenantId, clientId)
+    const app = this.#options.directory.app(request.tenantId, clientId)
     if (app === undefined) throw new EntraRefusal(700016, `Its identifier was '${clientId}'.`)
 
-    const secret = basic?.secret ?? request.form['client_secret']
-    if (secret === undefined || secret === '') throw new EntraRefusal(7000218)
-    const known = app.secrets.find(({ value }) => sameText(value, secret))
-    if (known === undefined) throw new EntraRefusal(7000215, `The app was '${clientId}'.`)
-    if (known.expiresOn !== undefined && known.expiresOn.getTime() <= now()) throw new EntraRefusal(7000222, `The app was '${clientId}'.`)
+    const assertion = request.form['client_assertion']
+    if (assertion !== undefined && assertion !== '') {
+      await this.#checkAssertion(app, assertion, request)
+      return { app, azpacr: '2' }
+    }
+    this.#checkSecret(app, basic?.secret ?? request.form['client_secret'])
     return { app, azpacr: '1' }
+  }
+
+  #checkSecret ({ clientId, secrets }: RegisteredApp, secret: string | undefined): void {
+    if (secret === undefined || secret === '') throw new EntraRefusal(7000218)
+    const known = secrets.find(({ value }) => sameText(value, secret))
+    if (known === undefined) throw new EntraRefusal(7000215, `The app was '${clientId}'.`)
+    if (known.expiresOn !== undefined && known.expiresOn.getTime() <= this.#options.now()) throw new EntraRefusal(7000222, `The app was '${clientId}'.`)
+  }
+
+  /** Of the client's own certificate, or of an issuer that it trusts: issuers are URLs, clients are not. */
+  async #checkAssertion (app: RegisteredApp, text: string, { url, tenantId, form }: TokenRequest): Promise<void> {
+    const { issuerOf, issuerKeys, now } = this.#options
+    if (required(form, 'client_assertion_type') !== JWT_BEARER) throw new EntraRefusal(9002313, `The client_assertion_type must be ${JWT_BEARER}.`)
+    const assertion = readAssertion(text)
+    if (URL.canParse(String(assertion.claims.iss))) return verifyFederatedAssertion(assertion, { app, issuerKeys, now: now() })
+    return verifyClientAssertion(assertion, { app, audiences: [url, issuerOf(tenantId)].map(comparable), now: now() })
   }
 
   #clientCredentials (app: RegisteredApp, tenantId: string, form: Readonly<Record<string, string>>): Omit<TokenContents, 'lifetime' | 'azpacr'> {
@@ -99,8 +128,19 @@ export class TokenEndpoint {
     const name = scope.replace(/\/\.default$/i, '')
     const resource = directory.resource(tenantId, name)
     if (resource === undefined) throw new EntraRefusal(500011, `It was '${name}'.`)
-    return { principal: app, audience: resource.audience, roles: directory.rolesOf(app, resource) }
+    return {
+      principal: app,
+      audience: resource.audience,
+      roles: directory.rolesOf(app, resource),
+      subject: subjectBelow(app, form['fmi_path']),
+      clientCapabilities: clientCapabilitiesOf(form['claims']),
+    }
   }
+}
+
+/** `sub` of a federated managed identity: Entra ID's form, with the ids spelled out. */
+function subjectBelow ({ tenantId, clientId }: RegisteredApp, path: string | undefined): string | undefined {
+  return path === undefined || path === '' ? undefined : `/eid1/c/pub/t/${tenantId}/a/${clientId}/${path}`
 }
 
 /** `refresh_in`, where Entra ID sends it: for tokens that live longer than two hours, half of their life. */

@@ -1,7 +1,8 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { refusalOf, type Fault, type Faults } from '../../lib/emulator/faults.ts'
-import { withoutSecrets, type EmulatorEndpoint, type RecordedRequest } from '../../lib/emulator/request-log.ts'
+import { recordedAssertion, withoutSecrets, type EmulatorEndpoint, type RecordedRequest } from '../../lib/emulator/request-log.ts'
+import { addressedUrl } from './addressed-url.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -25,14 +26,17 @@ export const requestRecorder = fp(async function requestRecorder (app: FastifyIn
   })
 
   app.addHook('preHandler', async (request, reply) => {
+    const form = (request.body ?? {}) as Record<string, unknown>
     const record: RecordedRequest = {
       method: request.method,
+      host: addressedUrl(request).host,
       path: request.url.split('?', 1)[0]!,
       endpoint: request.routeOptions.config.emulatorEndpoint ?? 'unknown',
       tenantId: (request.params as { tenantId?: string }).tenantId,
       query: withoutSecrets(request.query as object as Record<string, unknown>),
       headers: withoutSecrets(request.headers),
-      body: withoutSecrets((request.body ?? {}) as Record<string, unknown>),
+      body: withoutSecrets(form),
+      clientAssertion: recordedAssertion(form),
       status: undefined,
     }
     requests.push(record)

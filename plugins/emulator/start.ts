@@ -1,13 +1,21 @@
-import { randomBytes } from 'node:crypto'
+import { randomBytes, randomUUID } from 'node:crypto'
 import fastify, { type FastifyInstance } from 'fastify'
+import type { Dispatcher } from 'undici'
 import * as v from 'valibot'
-import { Directory, parse, type AppRegistrationOptions, type ManagedIdentityRegistrationOptions, type ManagedIdentitySourceName, type RegisteredApp, type RegisteredManagedIdentity } from '../../lib/emulator/directory.ts'
+import { hostText } from '../../lib/configuration/value-schemas.ts'
+import { addressedAuthority } from '../../lib/emulator/addressed-authority.ts'
+import { Directory, parse, type AppRegistrationOptions, type CertificateReplacementOptions, type ManagedIdentityRegistrationOptions, type ManagedIdentitySourceName, type RegisteredApp, type RegisteredManagedIdentity, type TenantRegistrationOptions } from '../../lib/emulator/directory.ts'
 import { Faults, type Fault } from '../../lib/emulator/faults.ts'
+import { FederatedIssuer, type FederatedTokenOptions } from '../../lib/emulator/federated-issuer.ts'
+import { identityDispatcher } from '../../lib/emulator/identity-dispatcher.ts'
+import { IssuerKeys } from '../../lib/emulator/issuer-keys.ts'
 import { ManagedIdentityEndpoint } from '../../lib/emulator/managed-identity-endpoint.ts'
 import type { RecordedRequest } from '../../lib/emulator/request-log.ts'
+import { ServiceAccount, type ServiceAccountOptions } from '../../lib/emulator/service-account.ts'
 import { TokenEndpoint } from '../../lib/emulator/token-endpoint.ts'
 import { TokenIssuer } from '../../lib/emulator/token-issuer.ts'
 import { entraId } from './entra-id.ts'
+import { federatedIssuers } from './federated-issuers.ts'
 import { managedIdentity } from './managed-identity.ts'
 import { requestRecorder } from './request-recorder.ts'
 
@@ -23,6 +31,8 @@ const optionsSchema = v.strictObject({
   accessTokenLifetime: v.optional(seconds),
   /** Seconds after which Entra ID wants a token renewed. Default: half of a life of more than two hours, else it does not say. */
   refreshIn: v.optional(seconds),
+  /** Hosts that `identityDispatcher` carries to the emulator beside those of Microsoft: custom domains. Default: none. */
+  authorityHosts: v.optional(v.array(hostText)),
   /** The clock, in milliseconds since the epoch. Default: `Date.now`. */
   now: v.optional(v.custom<() => number>(value => typeof value === 'function', 'expected a function')),
 })
@@ -46,6 +56,18 @@ export interface EntraEmulator {
   jwksUri (tenantId: string): string
   /** Registers a client, an API, or both in one. */
   registerApp (options: AppRegistrationOptions): RegisteredApp
+  /** Names a tenant by its domains. */
+  registerTenant (options: TenantRegistrationOptions): void
+  /** Gives an app other certificates; gives the registration as it is from now on. */
+  replaceCertificates (options: CertificateReplacementOptions): RegisteredApp
+  /** A service account of a cluster, with a token in a file that an app can prove itself with. */
+  registerServiceAccount (options: ServiceAccountOptions): Promise<ServiceAccount>
+  /** `iss` of the tokens of `issueFederatedToken`. */
+  readonly federatedIssuer: string
+  /** A token of another issuer, such as GitHub Actions, that an app can prove itself with. */
+  issueFederatedToken (options: FederatedTokenOptions): Promise<string>
+  /** For the plugin's `identityDispatcher`: carries what is sent to Microsoft's authorities to the emulator, and nothing else anywhere. */
+  readonly identityDispatcher: Dispatcher
   /** Registers the system-assigned identity, or a user-assigned one by its ids. */
   registerManagedIdentity (options?: ManagedIdentityRegistrationOptions): RegisteredManagedIdentity
   /** What reached the emulator, in order. */
@@ -66,7 +88,7 @@ export interface EntraEmulator {
  * @throws TypeError when an option is not right, as is any address but a loopback one
  */
 export async function startEntraEmulator (options: EntraEmulatorOptions = {}): Promise<EntraEmulator> {
-  const { port = 0, host = '127.0.0.1', tls, accessTokenLifetime, refreshIn, now = Date.now } = parse(optionsSchema, options, 'startEntraEmulator')
+  const { port = 0, host = '127.0.0.1', tls, accessTokenLifetime, refreshIn, authorityHosts = [], now = Date.now } = parse(optionsSchema, options, 'startEntraEmulator')
   const directory = new Directory()
   const faults = new Faults()
   const identityHeader = randomBytes(16).toString('hex')
@@ -75,12 +97,32 @@ export async function startEntraEmulator (options: EntraEmulatorOptions = {}): P
 
   const issuerOf = (tenantId: string) => `${instance}${tenantId.toLowerCase()}/v2.0`
   const issuer = await TokenIssuer.create(issuerOf, now)
-  const app = fastify({ forceCloseConnections: true, routerOptions: { ignoreTrailingSlash: true }, ...tls && { https: tls } }) as unknown as FastifyInstance
+  const issuers = new Map<string, FederatedIssuer>()
+  const newIssuer = (kind: 'kubernetes' | 'federated') => {
+    const path = `${kind}/${randomUUID()}`
+    const added = new FederatedIssuer(`${instance}${path}`, now)
+    issuers.set(path, added)
+    return added
+  }
+  const issuerKeys = new IssuerKeys(url => {
+    if (!url.startsWith(instance)) return undefined
+    const path = url.slice(instance.length)
+    return issuers.get(path)?.jwks ?? (path.endsWith('/v2.0') ? issuer.jwks(path.slice(0, -'/v2.0'.length)) : undefined)
+  })
+  const app = fastify({
+    forceCloseConnections: true,
+    routerOptions: { ignoreTrailingSlash: true },
+    rewriteUrl: ({ url }) => addressedAuthority(url!).path,
+    ...tls && { https: tls }
+  }) as unknown as FastifyInstance
   await app.register(requestRecorder, { requests, faults })
-  await app.register(entraId, { instance: () => instance, issuerOf, issuer, now, directory, tokenEndpoint: new TokenEndpoint({ directory, issuer, now, accessTokenLifetime, refreshIn }) })
+  await app.register(entraId, { issuerOf, issuer, now, directory, tokenEndpoint: new TokenEndpoint({ directory, issuer, issuerOf, issuerKeys, now, accessTokenLifetime, refreshIn }) })
+  await app.register(federatedIssuers, { issuer: path => issuers.get(path) })
   await app.register(managedIdentity, { endpoint: new ManagedIdentityEndpoint({ directory, issuer, now, accessTokenLifetime, identityHeader }) })
   instance = `${await app.listen({ port, host })}/`.replace(/\/\/(127\.0\.0\.1|\[::1\]):/, host === 'localhost' ? '//localhost:' : '//$1:')
 
+  const federatedIssuer = newIssuer('federated')
+  const dispatcher = identityDispatcher({ origin: () => instance.slice(0, -1), cert: tls?.cert, authorityHosts })
   const environments: Record<ManagedIdentitySourceName, Readonly<Record<string, string>>> = {
     'app-service': Object.freeze({ IDENTITY_ENDPOINT: `${instance}msi/token`, IDENTITY_HEADER: identityHeader }),
     imds: Object.freeze({ AZURE_POD_IDENTITY_AUTHORITY_HOST: instance.slice(0, -1) }),
@@ -93,10 +135,19 @@ export async function startEntraEmulator (options: EntraEmulatorOptions = {}): P
     jwksUri: tenantId => `${instance}${tenantId.toLowerCase()}/discovery/v2.0/keys`,
     registerApp: options => directory.registerApp(options),
     registerManagedIdentity: (options = {}) => directory.registerManagedIdentity(options),
+    registerTenant: options => directory.registerTenant(options),
+    replaceCertificates: options => directory.replaceCertificates(options),
+    registerServiceAccount: options => ServiceAccount.create(options, newIssuer('kubernetes'), instance),
+    federatedIssuer: federatedIssuer.url,
+    issueFederatedToken: options => federatedIssuer.issue(options),
+    identityDispatcher: dispatcher,
     requests,
     get tokenRequests () { return requests.filter(({ endpoint }) => endpoint === 'token' || endpoint === 'managed-identity') },
     fail: fault => faults.add(fault),
     rotateKeys: () => issuer.rotateKeys(),
-    close: () => app.close(),
+    async close () {
+      await app.close()
+      await dispatcher.destroy()
+    },
   }
 }

@@ -141,3 +141,22 @@ t.test('after a key roll-over, tokens of both keys verify', async t => {
   for (const { body } of [before, after]) t.ok(await jwtVerify(String(body['access_token']), keys))
   t.not(decodeProtectedHeader(String(before.body['access_token'])).kid, decodeProtectedHeader(String(after.body['access_token'])).kid)
 })
+
+t.test('fmi_path asks for a token of an identity below the client', async t => {
+  const { ask } = await start(t)
+  const subjectOf = async (form: Form) => decodeJwt(String((await ask({ ...wellFormed, ...form })).body['access_token'])).sub
+
+  t.equal(await subjectOf({ fmi_path: 'agents/one' }), `/eid1/c/pub/t/${tenantId}/a/${clientId}/agents/one`)
+  t.not(await subjectOf({ fmi_path: '' }), `/eid1/c/pub/t/${tenantId}/a/${clientId}/`)
+})
+
+t.test('what the client says it can do is in its token', async t => {
+  const { ask } = await start(t)
+  const capabilitiesOf = async (claims: string) => decodeJwt(String((await ask({ ...wellFormed, claims })).body['access_token']))['xms_cc']
+
+  t.strictSame(await capabilitiesOf('{"access_token":{"xms_cc":{"values":["cp1"]}}}'), ['cp1'])
+  for (const claims of ['', '{}', '{"access_token":null}', '{"access_token":{"nbf":{"essential":true,"value":"1700000000"}}}', '{"access_token":{"xms_cc":null}}']) t.equal(await capabilitiesOf(claims), undefined)
+  for (const claims of ['{', '1', 'null', '{"access_token":{"xms_cc":{"values":"cp1"}}}']) {
+    t.match(await ask({ ...wellFormed, claims }), { status: 400, body: { error: 'invalid_request', error_codes: [9002313] } })
+  }
+})
