@@ -52,7 +52,7 @@ export class IdentityWeb {
   constructor (configuration: Configuration, options: IdentityWebOptions, logger: Logger, { clock = systemClock, random = Math.random }: Surroundings = {}) {
     for (const warning of configuration.warnings) logger.warn({ configuration: warning }, 'configuration warning')
     const { tokenCache, tokenTimeout, identityDispatcher, dispatcher } = options
-    const credentials = new ClientCredentials({ clock, logger, tokenTimeout, managedIdentityToken: (...wanted) => this.#managedIdentityToken(...wanted) })
+    const credentials = new ClientCredentials({ clock, logger, tokenTimeout, managedIdentityToken: (...wanted) => this.#managedIdentityToken(...wanted), customSignedAssertionProviders: options.customSignedAssertionProviders ?? {} })
     this.#provider = new TokenProvider(clock, credentials, identityDispatcher)
     this.#engine = new TokenEngine({
       maxEntries: tokenCache.maxEntries,
@@ -99,9 +99,9 @@ export class IdentityWeb {
     await this.#provider.close()
   }
 
-  async #managedIdentityToken (scope: string, managedIdentity: ManagedIdentityOptions, signal: AbortSignal): Promise<Token> {
+  async #managedIdentityToken (scope: string, managedIdentity: ManagedIdentityOptions, signal: AbortSignal, forceRefresh?: boolean): Promise<Token> {
     const { acquirer } = this.#services
-    const { token } = await acquirer.acquire(acquirer.prepare('managed-identity', [scope], { managedIdentity }), { signal })
+    const { token } = await acquirer.acquire(acquirer.prepare('managed-identity', [scope], { managedIdentity }), { signal, forceRefresh })
     return token
   }
 

@@ -57,13 +57,13 @@ export function parseApp (name: string, where: string, section: unknown, faults:
 
   warnings.push(...warningsOf(options, name).map(warning => `${where}${warning}`))
   const { instance, tenantId } = addressOf(options)
-  const { clientId, clientSecret, clientCredentials = [], audience, audiences = [] } = options
+  const { clientId, clientCredentials = [], audience, audiences = [] } = options
   return deepFreeze({
     name,
     instance: instance && `${new URL(instance).href.replace(/\/+$/, '')}/`,
     tenantId,
     clientId,
-    clientCredentials: clientCredentials.length === 0 && clientSecret !== undefined ? [{ sourceType: 'ClientSecret', clientSecret }] : clientCredentials,
+    clientCredentials: clientCredentials.length === 0 ? olderCredentials(options) : clientCredentials,
     clientCapabilities: options.clientCapabilities ?? [],
     knownAuthorities: options.knownAuthorities ?? [],
     appHomeTenantId: options.appHomeTenantId,
@@ -78,6 +78,14 @@ export function parseApp (name: string, where: string, section: unknown, faults:
   })
 }
 
+/** The credentials of older configurations, in .NET's order. */
+function olderCredentials ({ clientCredentialsUsingManagedIdentity: { isEnabled, ...identity } = {}, clientSecret }: AppOptions): ClientCredentialConfiguration[] {
+  return [
+    ...isEnabled ? [{ sourceType: 'SignedAssertionFromManagedIdentity' as const, ...identity }] : [],
+    ...clientSecret !== undefined ? [{ sourceType: 'ClientSecret' as const, clientSecret }] : [],
+  ]
+}
+
 /** Instance and tenant: from their own keys, or else from `Authority`. */
 function addressOf ({ instance, tenantId, authority }: AppOptions): AuthorityParts {
   return isIgnored(authority, instance, tenantId) || authority === undefined ? { instance, tenantId } : splitAuthority(authority)
@@ -88,17 +96,18 @@ function isIgnored (authority: string | undefined, instance: string | undefined,
 }
 
 function isIdentity (options: AppOptions): boolean {
-  const { instance, tenantId, clientId, authority, clientCredentials, clientSecret } = options
-  return [instance, tenantId, clientId, authority, clientCredentials, clientSecret].some(value => value !== undefined) || Object.keys(options).length === 0
+  const { instance, tenantId, clientId, authority, clientCredentials, clientCredentialsUsingManagedIdentity, clientSecret } = options
+  return [instance, tenantId, clientId, authority, clientCredentials, clientCredentialsUsingManagedIdentity, clientSecret].some(value => value !== undefined) || Object.keys(options).length === 0
 }
 
 /** What is read but does not do what it says; each to be put behind the section's path. */
 function warningsOf (options: AppOptions, name: string): string[] {
-  const { authority, instance, tenantId, clientSecret, clientCredentials = [] } = options
+  const { authority, instance, tenantId, clientCredentials = [] } = options
+  const older = (['clientCredentialsUsingManagedIdentity', 'clientSecret'] as const).filter(key => options[key] !== undefined && clientCredentials.length > 0)
   const idle = keysWithoutEffect.filter(key => key in options).map(key => inStyleOf(name, key))
   return [
     ...idle.length > 0 ? [`: ${idle.join(', ')} ${idle.length === 1 ? 'has' : 'have'} no effect here`] : [],
     ...isIgnored(authority, instance, tenantId) ? [`.${inStyleOf(name, 'authority')}: ignored, since Instance or TenantId is given`] : [],
-    ...clientSecret !== undefined && clientCredentials.length > 0 ? [`.${inStyleOf(name, 'clientSecret')}: ignored, since ClientCredentials is given`] : [],
+    ...older.map(key => `.${inStyleOf(name, key)}: ignored, since ClientCredentials is given`),
   ]
 }

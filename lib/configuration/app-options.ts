@@ -3,7 +3,7 @@ import { splitAuthority } from './authority-url.ts'
 import { clientCredential } from './client-credential-options.ts'
 import { isSection } from './own-entries.ts'
 import { authorityFault, instanceFault } from './url-rules.ts'
-import { clientIdText, described, hostText, nonEmpty, parameters, tenantText, unsupported } from './value-schemas.ts'
+import { clientIdText, described, guidText, hostText, nonEmpty, parameters, tenantText, unsupported } from './value-schemas.ts'
 
 /** Name of the app section that is meant where none is named. */
 export const DEFAULT_APP_SECTION = 'AzureAd'
@@ -28,9 +28,16 @@ export const azureAdOptions = v.pipe(v.partial(v.strictObject({
   /** Instance and tenant in one URL, instead of both. */
   authority: described(nonEmpty, 'Instance and tenant in one URL. Ignored, with a warning, beside either of them.'),
   /** What the app proves itself with: the first that loads. */
-  clientCredentials: described(v.array(clientCredential), 'What the app proves itself with: the first that loads. This version serves `"SourceType": "ClientSecret"` with `ClientSecret`.'),
+  clientCredentials: described(v.array(clientCredential), 'What the app proves itself with: the first that can be used. [Which](credentials.md).'),
   /** The one credential of older configurations. */
   clientSecret: described(nonEmpty, 'The one credential of older configurations. Ignored beside `ClientCredentials`.'),
+  /** The managed identity of older configurations, as credential. */
+  clientCredentialsUsingManagedIdentity: described(v.strictObject({
+    /** Default: false. */
+    isEnabled: v.optional(v.boolean()),
+    /** Client id of the user-assigned identity. Default: the system-assigned one. */
+    managedIdentityClientId: v.optional(guidText),
+  }), 'Older form of `SignedAssertionFromManagedIdentity`: `{ isEnabled, managedIdentityClientId }`. Ignored beside `ClientCredentials`.'),
   /** Capabilities of the app, as in `['cp1']`; apply to every flow. */
   clientCapabilities: described(v.array(nonEmpty), 'Capabilities of the app, as in `["cp1"]`; for managed identities too.'),
   /** Other hosts that may be an authority: `host`, or `host:port`. */
@@ -47,7 +54,6 @@ export const azureAdOptions = v.pipe(v.partial(v.strictObject({
   audiences: described(v.array(nonEmpty), 'Read for compatibility; inbound tokens are not validated yet.'),
   tokenDecryptionCredentials: described(v.array(v.record(v.string(), v.unknown())), 'Read for compatibility; inbound tokens are not validated yet.'),
   clientCertificates: unsupported('not supported; use ClientCredentials'),
-  clientCredentialsUsingManagedIdentity: unsupported('not supported; use AcquireTokenOptions.ManagedIdentity of the API'),
   userAssignedManagedIdentityClientId: unsupported('not supported; use AcquireTokenOptions.ManagedIdentity of the API'),
   tokenDecryptionCertificates: unsupported('not supported; use TokenDecryptionCredentials'),
   ...withoutEffect,
@@ -57,7 +63,7 @@ export const azureAdOptions = v.pipe(v.partial(v.strictObject({
   if (key !== undefined && message !== undefined) addIssue({ message, path: [{ type: 'object', origin: 'value', input, key, value: input[key] }] })
 }))
 
-type Unsupported = 'clientCertificates' | 'clientCredentialsUsingManagedIdentity' | 'userAssignedManagedIdentityClientId' | 'tokenDecryptionCertificates'
+type Unsupported = 'clientCertificates' | 'userAssignedManagedIdentityClientId' | 'tokenDecryptionCertificates'
 export type AzureAdOptions = Omit<v.InferInput<typeof azureAdOptions>, Unsupported>
 
 /** The key that says where the app proves itself, and why no secret must be sent there. */

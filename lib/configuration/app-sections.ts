@@ -1,5 +1,6 @@
 import { parseApp, type AppConfiguration } from './app-configuration.ts'
 import { DEFAULT_APP_SECTION, type AzureAdOptions } from './app-options.ts'
+import { providerFaults } from './assertion-providers.ts'
 import { findSection, missingSection, type Sections } from './sections.ts'
 
 interface Outcome {
@@ -13,12 +14,17 @@ export class AppSections {
   readonly warnings: string[] = []
   readonly #sections: Sections
   readonly #azureAd: string | AzureAdOptions | undefined
+  readonly #assertionProviders: readonly string[] | undefined
   readonly #outcomes = new Map<string, Outcome>()
 
-  /** @param azureAd name of the default section, or the options that stand for it */
-  constructor (sections: Sections, azureAd: string | AzureAdOptions | undefined) {
+  /**
+   * @param azureAd name of the default section, or the options that stand for it
+   * @param assertionProviders the names that credentials can have given theirs; `undefined` when they are not known
+   */
+  constructor (sections: Sections, azureAd: string | AzureAdOptions | undefined, assertionProviders: readonly string[] | undefined) {
     this.#sections = sections
     this.#azureAd = azureAd
+    this.#assertionProviders = assertionProviders
   }
 
   /** Names of top-level sections that are app sections whatever stands in them. */
@@ -49,9 +55,15 @@ export class AppSections {
 
   #parse (name: string): Outcome | undefined {
     const faults: string[] = []
-    if (this.#isInline(name)) return { app: parseApp(DEFAULT_APP_SECTION, 'options.azureAd', this.#azureAd, faults, this.warnings), faults }
+    if (this.#isInline(name)) return this.#outcome(DEFAULT_APP_SECTION, 'options.azureAd', this.#azureAd, faults)
     const found = findSection(this.#sections, name, faults)
-    return found && { app: parseApp(found.where, found.where, found.value, faults, this.warnings), faults }
+    return found && this.#outcome(found.where, found.where, found.value, faults)
+  }
+
+  #outcome (name: string, where: string, section: unknown, faults: string[]): Outcome {
+    const app = parseApp(name, where, section, faults, this.warnings)
+    if (app !== undefined) faults.push(...providerFaults(app, where, this.#assertionProviders))
+    return { app, faults }
   }
 
   /** Options that are given in code stand for the section of the default name. */

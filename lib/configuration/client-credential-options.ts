@@ -11,7 +11,8 @@ const common = {
 }
 const certificatePassword = v.optional(text)
 const keyVault = { keyVaultUrl: nonEmpty, keyVaultCertificateName: nonEmpty, managedIdentityClientId: v.optional(guidText) }
-const provider = { customSignedAssertionProviderName: nonEmpty, customSignedAssertionProviderData: v.optional(v.record(v.string(), v.unknown())) }
+const providerName = described(nonEmpty, 'Name of the function in the option `customSignedAssertionProviders`.')
+const provider = { customSignedAssertionProviderName: providerName, customSignedAssertionProviderData: v.optional(described(v.record(v.string(), v.unknown()), 'Given to the function as `data`.')) }
 
 /** A credential with this source type; one that is not skipped is a fault where `fault` is given. */
 function credential<const T extends string, const E extends v.ObjectEntries> (sourceType: T, entries: E, fault?: string) {
@@ -31,10 +32,19 @@ const served = [
   credential('Path', { certificateDiskPath: nonEmpty, certificatePassword }, notYet),
   credential('Base64Encoded', { base64EncodedValue: nonEmpty, certificatePassword }, notYet),
   credential('KeyVault', keyVault, notYet),
-  credential('SignedAssertionFromManagedIdentity', { managedIdentityClientId: v.optional(guidText), tokenExchangeUrl: v.optional(nonEmpty), tokenExchangeAuthority: v.optional(nonEmpty) }, notYet),
-  credential('SignedAssertionFilePath', { signedAssertionFileDiskPath: v.optional(nonEmpty) }, notYet),
-  credential('SignedAssertionFromVault', v.partial(v.object({ ...keyVault, ...provider })).entries, notYet),
-  credential('CustomSignedAssertion', provider, notYet),
+  credential('SignedAssertionFromManagedIdentity', {
+    /** Client id of the user-assigned identity. Default: the system-assigned one. */
+    managedIdentityClientId: v.optional(described(guidText, 'Client id of the user-assigned identity. Default: the system-assigned one.')),
+    /** Audience of the identity's token. Default: by the cloud of `Instance`. */
+    tokenExchangeUrl: v.optional(described(nonEmpty, 'Audience of the identity\'s token. Default: by the cloud of `Instance`: `api://AzureADTokenExchange`, `…USGov`, `…China`.')),
+    tokenExchangeAuthority: v.optional(described(nonEmpty, '.NET\'s own; no effect.')),
+  }),
+  credential('SignedAssertionFilePath', {
+    /** The file. Default: the one that the environment variable `AZURE_FEDERATED_TOKEN_FILE` names. */
+    signedAssertionFileDiskPath: v.optional(described(nonEmpty, 'The file. Default: the one that the environment variable `AZURE_FEDERATED_TOKEN_FILE` names.')),
+  }),
+  credential('SignedAssertionFromVault', { ...v.partial(v.object(keyVault)).entries, ...provider, customSignedAssertionProviderName: v.optional(providerName) }),
+  credential('CustomSignedAssertion', provider),
 ] as const
 
 // What Node cannot serve, and what to use instead.

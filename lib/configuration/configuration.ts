@@ -17,6 +17,8 @@ export interface ConfigurationInput {
   azureAd?: string | AzureAdOptions
   /** Which sections are downstream APIs, by service name. Default: those under `DownstreamApis`, and every section with a `BaseUrl`. */
   downstreamApis?: WantedApis
+  /** Names of the assertion providers that there are. Without it, any name may be right. */
+  assertionProviders?: readonly string[]
 }
 
 /** The sections, read and checked; frozen. */
@@ -30,10 +32,10 @@ export interface Configuration {
 }
 
 /** @throws ConfigurationError with every fault */
-export function parseConfiguration ({ source, azureAd, downstreamApis }: ConfigurationInput): Configuration {
+export function parseConfiguration ({ source, azureAd, downstreamApis, assertionProviders }: ConfigurationInput): Configuration {
   const faults: string[] = []
   const sections = sectionsOf(source, faults)
-  const apps = new AppSections(sections, azureAd)
+  const apps = new AppSections(sections, azureAd, assertionProviders)
   const defaultApp = apps.default(faults)
 
   const found = downstreamApis === undefined ? foundApis(sections, apps.names, faults) : wantedApis(sections, downstreamApis, faults)

@@ -2,11 +2,12 @@ import * as v from 'valibot'
 import type { DownstreamApiOptions } from './api-options.ts'
 import { DEFAULT_APP_SECTION, type AzureAdOptions } from './app-options.ts'
 import { ConfigurationError } from '../errors.ts'
+import type { CustomSignedAssertionProvider } from '../credentials/custom-signed-assertion.ts'
 import { isSection } from './own-entries.ts'
 import { readOptions } from './read-options.ts'
 import type { TokenStore } from '../store/token-store.ts'
 import { encryptionKeys, tokenStore } from './token-cache-options.ts'
-import { described, dispatcher, milliseconds, nonEmpty } from './value-schemas.ts'
+import { described, dispatcher, fn, milliseconds, nonEmpty } from './value-schemas.ts'
 
 export type { AcquireTokenOptions, ManagedIdentityOptions } from './acquire-token-options.ts'
 export type { DownstreamApiOptions } from './api-options.ts'
@@ -36,6 +37,8 @@ export const identityWebOptions = v.pipe(v.partial(v.strictObject({
     /** Whether tokens of user-assigned managed identities are in the store too. Default: false. */
     storeManagedIdentities: described(v.boolean(), 'Whether tokens of user-assigned managed identities are in the store too.'),
   })), v.check(({ store, encryptionKeys }) => store === undefined || encryptionKeys !== undefined, 'a store needs encryptionKeys: the tokens in it are encrypted')), 'The cache of tokens.'),
+  /** Functions that sign for the app, by the names that `CustomSignedAssertionProviderName` of credentials gives them. In code only. */
+  customSignedAssertionProviders: described(v.record(v.string(), fn<CustomSignedAssertionProvider>()), 'Functions that sign for the app, by the names in `CustomSignedAssertionProviderName` of credentials: [federated credentials](federated-credentials.md#a-provider-of-your-own). In code only.'),
   /** Acquires the tokens of the app before the application is ready: of all APIs that are called as the app, or of those named. Default: false. */
   prewarm: described(v.custom<boolean | readonly string[]>(value => typeof value === 'boolean' || isNameList(value), 'expected true, false or a list of names of downstream APIs'), 'Acquires the tokens of the app before the application is ready: of all APIs that are called as the app (`true`), or of those named.'),
   /** What a token that cannot be acquired by then does: `fail` ends the start, `warn` only tells. Default: 'fail'. */

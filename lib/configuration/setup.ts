@@ -19,13 +19,19 @@ export function setUp (given: unknown, sourceOf: (options: IdentityWebOptions) =
   const faults: string[] = []
   const options = collecting(faults, () => parseOptions(given))
   const sound = options ?? soundOptions(given)
-  const configuration = sound && collecting(faults, () => configurationOf(sound, sourceOf(sound)))
+  const configuration = sound && collecting(faults, () => configurationOf(sound, sourceOf(sound), providerNames(sound, options)))
   if (options === undefined || configuration === undefined) throw new ConfigurationError(faults)
   return { options, configuration }
 }
 
-function configurationOf ({ azureAd, downstreamApis, prewarm }: IdentityWebOptions, source: unknown): Configuration {
-  const configuration = parseConfiguration({ source, ...azureAd !== undefined && { azureAd }, ...downstreamApis !== undefined && { downstreamApis } })
+/** Names of the assertion providers; `undefined` where the option that has them may be the faulty one. */
+function providerNames ({ customSignedAssertionProviders }: IdentityWebOptions, options: IdentityWebOptions | undefined): string[] | undefined {
+  if (customSignedAssertionProviders !== undefined) return Object.keys(customSignedAssertionProviders)
+  return options && []
+}
+
+function configurationOf ({ azureAd, downstreamApis, prewarm }: IdentityWebOptions, source: unknown, assertionProviders: readonly string[] | undefined): Configuration {
+  const configuration = parseConfiguration({ source, ...assertionProviders !== undefined && { assertionProviders }, ...azureAd !== undefined && { azureAd }, ...downstreamApis !== undefined && { downstreamApis } })
   const unknown = Array.isArray(prewarm) ? prewarm.filter((name: string) => !configuration.apis.has(name)) : []
   if (unknown.length > 0) throw new ConfigurationError(unknown.map(name => `options.prewarm: there is no downstream API "${name}"`))
   return configuration

@@ -5,6 +5,9 @@ import type { Clock } from '../tokens/clock.ts'
 import type { Token } from '../tokens/token.ts'
 import type { ClientCredential } from './client-credential.ts'
 import { ClientSecret } from './client-secret.ts'
+import { CustomSignedAssertion, type CustomSignedAssertionProvider } from './custom-signed-assertion.ts'
+import { ManagedIdentityAssertion, tokenExchangeUrlOf } from './managed-identity-assertion.ts'
+import { SignedAssertionFile } from './signed-assertion-file.ts'
 
 /** What client credentials take from the world around them. */
 export interface CredentialServices {
@@ -12,14 +15,26 @@ export interface CredentialServices {
   readonly logger: Logger
   /** Milliseconds that one acquisition may take. */
   readonly tokenTimeout: number
-  /** A token of a managed identity, cached like any other. */
-  readonly managedIdentityToken: (scope: string, identity: ManagedIdentityOptions, signal: AbortSignal) => Promise<Token>
+  /** A token of a managed identity, cached like any other; past the cache with `forceRefresh`. */
+  readonly managedIdentityToken: (scope: string, identity: ManagedIdentityOptions, signal: AbortSignal, forceRefresh?: boolean) => Promise<Token>
+  /** By the names that the configuration was held to. */
+  readonly customSignedAssertionProviders: Readonly<Record<string, CustomSignedAssertionProvider>>
 }
 
 /** The credential that `configuration` describes, not loaded yet; `where` is its path, for log lines. */
-export function createCredential (configuration: ClientCredentialConfiguration, _app: AppConfiguration, _where: string, _services: CredentialServices): ClientCredential {
+export function createCredential (configuration: ClientCredentialConfiguration, app: AppConfiguration, where: string, services: CredentialServices): ClientCredential {
   switch (configuration.sourceType) {
     case 'ClientSecret': return new ClientSecret(configuration.clientSecret)
+    case 'SignedAssertionFilePath': return new SignedAssertionFile(configuration.signedAssertionFileDiskPath, where, services)
+    case 'SignedAssertionFromManagedIdentity': {
+      const { managedIdentityClientId: userAssignedClientId, tokenExchangeUrl = tokenExchangeUrlOf(app.instance) } = configuration
+      return new ManagedIdentityAssertion({ identity: userAssignedClientId === undefined ? {} : { userAssignedClientId }, tokenExchangeUrl }, where, services)
+    }
+    case 'SignedAssertionFromVault':
+    case 'CustomSignedAssertion': {
+      const { customSignedAssertionProviderName: name = '', customSignedAssertionProviderData: data = {} } = configuration
+      return new CustomSignedAssertion({ name, provider: services.customSignedAssertionProviders[name]!, data: Object.freeze(data) }, where, services)
+    }
     default: throw new Error('this version does not serve the source type')
   }
 }

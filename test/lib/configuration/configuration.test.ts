@@ -211,7 +211,7 @@ t.test('client credentials: ClientSecret is served, and a legacy ClientSecret is
   t.match(credentialsOf({ ClientSecret: 's', ClientCredentials: AzureAd.ClientCredentials }), [{ clientSecret: 's' }])
   t.match(credentialsOf({ ClientCredentials: { 0: { SourceType: 'ClientSecret', ClientSecret: 'env' } } }), [{ clientSecret: 'env' }])
   t.match(credentialsOf({ ClientCredentials: [{ SourceType: 'StoreWithThumbprint', Skip: true, CertificateThumbprint: 'x' }, { SourceType: 'KeyVault', KeyVaultUrl: 'https://v.example/', KeyVaultCertificateName: 'c', Skip: 'true' }, { SourceType: 'ClientSecret', ClientSecret: 's' }] }), [{ skip: true }, { skip: true }, { clientSecret: 's' }])
-  for (const SourceType of ['Certificate', 'StoreWithThumbprint', 'StoreWithDistinguishedName', 'StoreWithSubjectName', 'AutoDecryptKeys', 'ManagedCertificate', 'Path', 'Base64Encoded', 'KeyVault', 'SignedAssertionFromManagedIdentity', 'SignedAssertionFilePath', 'SignedAssertionFromVault', 'customsignedassertion']) {
+  for (const SourceType of ['Certificate', 'StoreWithThumbprint', 'StoreWithDistinguishedName', 'StoreWithSubjectName', 'AutoDecryptKeys', 'ManagedCertificate', 'Path', 'Base64Encoded', 'KeyVault']) {
     const faults = faultsOf({ source: { AzureAd: { ClientCredentials: [{ SourceType: 'ClientSecret', ClientSecret: 's' }, { SourceType }] } } })
     t.match(faults.at(-1), /^AzureAd\.ClientCredentials\[1\]\.SourceType: .*use ClientSecret/, SourceType)
   }
@@ -219,6 +219,50 @@ t.test('client credentials: ClientSecret is served, and a legacy ClientSecret is
     [[{ SourceType: 'Secret', ClientSecret: 's' }], /ClientCredentials\[0\]\.SourceType: expected one of ClientSecret, Path/], [[{ SourceType: 'ClientSecre' }], /SourceType: unknown kind, did you mean ClientSecret\?$/], [[{}], /SourceType: is missing/], [['x'], /ClientCredentials\[0\]: expected an object/], [['a b'], /\[0\]/],
     [[{ SourceType: 'ClientSecret' }], /ClientCredentials\[0\]\.ClientSecret: is missing/], [[{ SourceType: 'ClientSecret', ClientSecret: '' }], /ClientSecret: is empty$/], [7, /ClientCredentials: expected a list/],
   ] as const) t.match(faultsOf({ source: { AzureAd: { ClientCredentials } } }), [message], JSON.stringify(ClientCredentials))
+})
+
+t.test('signed assertions are served, with the keys that .NET has for them', async t => {
+  const ClientCredentials = [
+    { SourceType: 'SignedAssertionFromManagedIdentity', ManagedIdentityClientId: guid.toUpperCase(), TokenExchangeUrl: 'api://Exchange', TokenExchangeAuthority: 'https://login.microsoftonline.us/' },
+    { SourceType: 'signedassertionfilepath', SignedAssertionFileDiskPath: '/token' },
+    { SourceType: 'SignedAssertionFilePath' },
+    { SourceType: 'SignedAssertionFromVault', KeyVaultUrl: 'https://v.example/', CustomSignedAssertionProviderName: 'vault' },
+    { SourceType: 'CustomSignedAssertion', CustomSignedAssertionProviderName: 'signer', CustomSignedAssertionProviderData: { Key: 'todo', nested: { deep: 1 } } },
+  ]
+  const configuration = parseConfiguration({ source: { AzureAd: { ClientCredentials } }, assertionProviders: ['vault', 'signer'] })
+  const credentials = configuration.app()?.clientCredentials
+
+  t.match(credentials, [{ managedIdentityClientId: guid, tokenExchangeUrl: 'api://Exchange' }, { signedAssertionFileDiskPath: '/token' }, { sourceType: 'SignedAssertionFilePath' }, { customSignedAssertionProviderName: 'vault' }, { customSignedAssertionProviderData: { Key: 'todo', nested: { deep: 1 } } }])
+  t.ok(Object.isFrozen((credentials?.[4] as unknown as { customSignedAssertionProviderData: { nested: object } }).customSignedAssertionProviderData.nested))
+  t.strictSame(configuration.warnings, [])
+})
+
+t.test('a provider that is not there is a fault, which lists those that are, and names the one that was meant', async t => {
+  const custom = (CustomSignedAssertionProviderName: string, given: object = {}) => ({ SourceType: 'CustomSignedAssertion', CustomSignedAssertionProviderName, ...given })
+  const faults = (ClientCredentials: object[], assertionProviders?: string[]) => faultsOf({ source: { AzureAd: { ClientCredentials } }, ...assertionProviders && { assertionProviders } })
+  const where = 'AzureAd.ClientCredentials[0].CustomSignedAssertionProviderName'
+
+  t.strictSame(faults([custom('Singer'), custom('signer')], ['signer', 'vault']), [`${where}: there is no provider "Singer" in the option customSignedAssertionProviders, which has "signer", "vault"; did you mean "signer"?`])
+  t.strictSame(faults([custom('other')], ['signer']), [`${where}: there is no provider "other" in the option customSignedAssertionProviders, which has "signer"`])
+  t.strictSame(faults([custom('constructor')], []), [`${where}: there is no provider "constructor": the option customSignedAssertionProviders is empty`])
+  t.match(faults([{ SourceType: 'SignedAssertionFromVault', KeyVaultUrl: 'https://v.example/' }], ['signer']), [/CustomSignedAssertionProviderName: is missing: nothing here signs with a vault by itself/])
+  t.strictSame(faults([custom('other', { Skip: true }), { SourceType: 'SignedAssertionFromVault', Skip: true }], ['signer']), [])
+  t.strictSame(faults([custom('any')]), [], 'where nobody knows which there are, any may be right')
+  t.match(faultsOf({ azureAd: { clientCredentials: [{ sourceType: 'CustomSignedAssertion', customSignedAssertionProviderName: 'other' }] }, assertionProviders: [] }), [/^options\.azureAd\.clientCredentials\[0\]\.customSignedAssertionProviderName: there is no provider/])
+  t.match(faultsOf({ source: { MyWebApi: { ...MyWebApi, AcquireTokenOptions: { AuthenticationOptionsName: 'Second' } }, Second: { ...AzureAd, ClientCredentials: [custom('other')] } }, assertionProviders: [] }), [/^Second\.ClientCredentials\[0\]/])
+})
+
+t.test('the older keys of a managed identity as credential are one, before an older secret, and nothing beside ClientCredentials', async t => {
+  const read = (section: object) => {
+    const { app, warnings } = parseConfiguration({ source: { AzureAd: section } })
+    return { credentials: app()?.clientCredentials, isIdentity: app()?.isIdentity, warnings }
+  }
+  const older = { IsEnabled: 'true', ManagedIdentityClientId: guid }
+
+  t.strictSame(read({ ClientCredentialsUsingManagedIdentity: older, ClientSecret: 's' }), { credentials: [{ sourceType: 'SignedAssertionFromManagedIdentity', managedIdentityClientId: guid }, { sourceType: 'ClientSecret', clientSecret: 's' }], isIdentity: true, warnings: [] })
+  t.strictSame(read({ ClientCredentialsUsingManagedIdentity: { IsEnabled: true } }), { credentials: [{ sourceType: 'SignedAssertionFromManagedIdentity' }], isIdentity: true, warnings: [] })
+  t.strictSame(read({ ClientCredentialsUsingManagedIdentity: { IsEnabled: false, ManagedIdentityClientId: guid } }), { credentials: [], isIdentity: true, warnings: [] })
+  t.match(read({ ClientCredentialsUsingManagedIdentity: older, ClientCredentials: AzureAd.ClientCredentials }), { credentials: [{ clientSecret: 's' }], warnings: ['AzureAd.ClientCredentialsUsingManagedIdentity: ignored, since ClientCredentials is given'] })
 })
 
 t.test('keys of .NET web apps that mean nothing here are taken, with one warning', async t => {

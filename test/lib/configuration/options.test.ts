@@ -57,6 +57,7 @@ t.test('options of a wrong shape are faults', async t => {
     [{ config: {}, appSettings: './' }, /^options: give either config or appSettings$/],
     [{ downstreamApis: 'MyWebApi' }, /^options\.downstreamApis: expected a list/], [{ downstreamApis: [7] }, /^options\.downstreamApis: /], [{ downstreamApis: { a: '' } }, /^options\.downstreamApis: /], [{ downstreamApis: { a: 7 } }, /^options\.downstreamApis: /],
     [{ azureAd: [] }, /^options\.azureAd: /], [{ azureAd: 7 }, /^options\.azureAd: /], [{ config: [] }, /^options\.config: /], [{ dispatcher: 'x' }, /^options\.dispatcher: /],
+    [{ customSignedAssertionProviders: { signer: 'x' } }, /^options\.customSignedAssertionProviders\.signer: expected a function$/], [{ customSignedAssertionProviders: [] }, /^options\.customSignedAssertionProviders: expected an object$/],
     [{ tokenCache: [] }, /^options\.tokenCache: expected an object$/], [{ tokenCache: { maxEntries: 1.5 } }, /^options\.tokenCache\.maxEntries: expected a whole number$/], [{ tokenCache: { maxEntries: 'x' } }, /^options\.tokenCache\.maxEntries: expected a number$/],
     [JSON.parse('{"__proto__":{}}'), /^options\.__proto__: this key is not allowed$/], [{ constructor: {} }, /^options\.constructor: this key is not allowed$/],
   ] as [unknown, RegExp][]) t.match(faultsOf(options), [message], inspect(options))
