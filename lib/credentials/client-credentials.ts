@@ -3,6 +3,7 @@ import { CredentialNotLoadedError } from '../errors.ts'
 import { withinLimit } from '../tokens/clock.ts'
 import type { ClientAuthentication, ClientAuthenticationContext, ClientCredential } from './client-credential.ts'
 import { createCredential, type CredentialServices } from './create-credential.ts'
+import { SignedAssertionFile } from './signed-assertion-file.ts'
 
 /** What an app proves itself with this time. */
 export interface Proof {
@@ -26,6 +27,7 @@ interface ConfiguredCredential {
  */
 export class ClientCredentials {
   readonly #services: CredentialServices
+  readonly #workloads = new Map<string, SignedAssertionFile>()
   readonly #configured = new WeakMap<AppConfiguration, readonly ConfiguredCredential[]>()
 
   constructor (services: CredentialServices) {
@@ -56,6 +58,23 @@ export class ClientCredentials {
     }
     const cause = causes.length > 1 ? new AggregateError(causes) : causes[0]
     throw new CredentialNotLoadedError(`No client credential of the section "${app.name}" could be loaded:\n${reasons.join('\n')}`, { cause })
+  }
+
+  /**
+   * Proves a workload identity, with the token that its platform has put into `tokenFile`.
+   *
+   * @throws CredentialNotLoadedError when there is none that can be used
+   */
+  async proveWorkload (tokenFile: string, context: ClientAuthenticationContext): Promise<Proof> {
+    const credential = this.#workloads.get(tokenFile) ?? new SignedAssertionFile(tokenFile, 'workload identity', this.#services)
+    this.#workloads.set(tokenFile, credential)
+    try {
+      const authentication = await credential.authenticate()
+      return { authentication, reload: () => credential.reload(authentication) }
+    } catch (error) {
+      context.signal.throwIfAborted()
+      throw new CredentialNotLoadedError(`The workload identity cannot be proved: ${(error as Error).message}`, { cause: error })
+    }
   }
 
   #of (app: AppConfiguration): readonly ConfiguredCredential[] {

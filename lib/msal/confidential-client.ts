@@ -1,9 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import type { AuthenticationResult, ClientCredentialRequest, ConfidentialClientApplication } from '@azure/msal-node'
-import type { ClientAuthentication } from '../credentials/client-credential.ts'
+import type { ClientAuthentication, ClientAuthenticationContext } from '../credentials/client-credential.ts'
+import type { Proof } from '../credentials/client-credentials.ts'
 import type { Authority } from '../tokens/authority.ts'
 import type { Token } from '../tokens/token.ts'
-import type { ClientCredentialsRequest, OnBehalfOfRequest } from '../tokens/token-request.ts'
+import type { ClientCredentialsRequest, ManagedIdentityRequest, OnBehalfOfRequest } from '../tokens/token-request.ts'
+import type { WorkloadIdentity } from '../tokens/workload-identity.ts'
 import { MsalNetworkClient } from './network-client.ts'
 import { isCredentialRefused, toAcquisitionError } from './acquisition-error.ts'
 import { toToken } from './msal-token.ts'
@@ -17,7 +19,7 @@ import type { AppAcquisition } from './acquisition.ts'
  */
 export async function acquireWithClientCredential (request: ClientCredentialsRequest, acquisition: AppAcquisition): Promise<Token> {
   const { fmiPath } = request
-  return acquireProven(request, acquisition, (client, common) => client.acquireTokenByClientCredential({ ...common, ...fmiPath !== undefined && { fmiPath } }))
+  return acquireProven(request, acquisition, provingApp(request, acquisition), (client, common) => client.acquireTokenByClientCredential({ ...common, ...fmiPath !== undefined && { fmiPath } }))
 }
 
 /**
@@ -28,7 +30,29 @@ export async function acquireWithClientCredential (request: ClientCredentialsReq
  */
 export async function acquireOnBehalfOf (request: OnBehalfOfRequest, acquisition: AppAcquisition): Promise<Token> {
   const { userAssertion: oboAssertion } = request
-  return acquireProven(request, acquisition, (client, common) => client.acquireTokenOnBehalfOf({ ...common, oboAssertion }))
+  return acquireProven(request, acquisition, provingApp(request, acquisition), (client, common) => client.acquireTokenOnBehalfOf({ ...common, oboAssertion }))
+}
+
+/**
+ * Acquires a token for a workload identity: the token that its platform has put into a file is exchanged.
+ *
+ * @see https://learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant-flow#third-case-access-token-request-with-a-federated-credential
+ * @throws TokenAcquisitionError
+ * @throws CredentialNotLoadedError when the file cannot be used
+ */
+export async function acquireWithWorkloadIdentity (request: ManagedIdentityRequest, { authority, tokenFile }: WorkloadIdentity, acquisition: AppAcquisition): Promise<Token> {
+  const { scopes, claims, clientCapabilities, correlationId } = request
+  const proven = { authority, scopes, claims, clientCapabilities, correlationId, extraQueryParameters: {}, extraHeadersParameters: {} }
+  return acquireProven(proven, acquisition, context => acquisition.credentials.proveWorkload(tokenFile, context), (client, common) => client.acquireTokenByClientCredential(common))
+}
+
+/** What all flows say. */
+type ProvenRequest = Pick<ClientCredentialsRequest, 'authority' | 'scopes' | 'claims' | 'clientCapabilities' | 'extraQueryParameters' | 'extraHeadersParameters' | 'correlationId'>
+
+type Prove = (context: ClientAuthenticationContext) => Promise<Proof>
+
+function provingApp ({ app }: ClientCredentialsRequest | OnBehalfOfRequest, { credentials }: AppAcquisition): Prove {
+  return context => credentials.prove(app, context)
 }
 
 /** What all requests have in common. */
@@ -36,18 +60,17 @@ type CommonRequest = Required<Pick<ClientCredentialRequest, 'scopes' | 'skipCach
 
 type Acquire = (client: ConfidentialClientApplication, common: CommonRequest) => Promise<AuthenticationResult | null>
 
-/** Proves the app, and once more where Entra ID refuses the credential in a way that one that is loaded anew may cure. */
-async function acquireProven (request: ClientCredentialsRequest | OnBehalfOfRequest, acquisition: AppAcquisition, acquire: Acquire): Promise<Token> {
-  const { app, authority: { clientId, tenantId, tokenEndpoint } } = request
-  const { credentials, signal } = acquisition
-  const prove = () => credentials.prove(app, { clientId, tenantId, tokenEndpoint, signal })
-  const { authentication, reload } = await prove()
+/** Proves the client, and once more where Entra ID refuses the credential in a way that one that is loaded anew may cure. */
+async function acquireProven (request: ProvenRequest, acquisition: AppAcquisition, prove: Prove, acquire: Acquire): Promise<Token> {
+  const { clientId, tenantId, tokenEndpoint } = request.authority
+  const context = { clientId, tenantId, tokenEndpoint, signal: acquisition.signal }
+  const { authentication, reload } = await prove(context)
   try {
     return await acquireAlone(request, acquisition, authentication, acquire)
   } catch (error) {
     if (reload === undefined || !isCredentialRefused(error)) throw error
     if (!await succeeds(reload())) throw error
-    return acquireAlone(request, acquisition, (await prove()).authentication, acquire)
+    return acquireAlone(request, acquisition, (await prove(context)).authentication, acquire)
   }
 }
 
@@ -61,7 +84,7 @@ function succeeds (work: Promise<void>): Promise<boolean> {
  * nothing of one request can answer another.
  */
 async function acquireAlone (
-  request: ClientCredentialsRequest | OnBehalfOfRequest,
+  request: ProvenRequest,
   { signal, dispatcher, now }: AppAcquisition,
   authentication: ClientAuthentication,
   acquire: Acquire

@@ -3,7 +3,7 @@ import type { ClientCredentials } from '../credentials/client-credentials.ts'
 import type { Clock } from '../tokens/clock.ts'
 import type { TokenRequest } from '../tokens/token-request.ts'
 import type { Token } from '../tokens/token.ts'
-import { acquireOnBehalfOf, acquireWithClientCredential } from './confidential-client.ts'
+import { acquireOnBehalfOf, acquireWithClientCredential, acquireWithWorkloadIdentity } from './confidential-client.ts'
 import { acquireWithManagedIdentity } from './managed-identity.ts'
 
 /** The identity providers: Entra ID, and the managed identity endpoint of the platform, each over its own connections. */
@@ -31,10 +31,13 @@ export class TokenProvider {
    */
   readonly ask = (request: TokenRequest, signal: AbortSignal): Promise<Token> => {
     const now = () => this.#clock.now()
+    const ofApp = { signal, now, dispatcher: this.#entraId, credentials: this.#credentials }
     switch (request.flow) {
-      case 'clientCredentials': return acquireWithClientCredential(request, { signal, now, dispatcher: this.#entraId, credentials: this.#credentials })
-      case 'onBehalfOf': return acquireOnBehalfOf(request, { signal, now, dispatcher: this.#entraId, credentials: this.#credentials })
-      case 'managedIdentity': return acquireWithManagedIdentity(request, { signal, now, dispatcher: this.#managedIdentity })
+      case 'clientCredentials': return acquireWithClientCredential(request, ofApp)
+      case 'onBehalfOf': return acquireOnBehalfOf(request, ofApp)
+      case 'managedIdentity': return request.workloadIdentity === undefined
+        ? acquireWithManagedIdentity(request, { signal, now, dispatcher: this.#managedIdentity })
+        : acquireWithWorkloadIdentity(request, request.workloadIdentity, ofApp)
     }
   }
 

@@ -3,10 +3,10 @@ import type { ManagedIdentityOptions } from '../configuration/schema.ts'
 import { isLoopbackHost, isLinkLocalHost } from '../local-host.ts'
 
 /** The platforms whose managed identity endpoint is known, by Microsoft's names. */
-export type ManagedIdentitySource = 'Service Fabric' | 'App Service' | 'Machine Learning' | 'Cloud Shell' | 'Azure Arc' | 'IMDS'
+export type ManagedIdentitySource = 'Service Fabric' | 'App Service' | 'Machine Learning' | 'Cloud Shell' | 'Azure Arc' | 'Workload Identity' | 'IMDS'
 
 type UserAssignedKey = keyof ManagedIdentityOptions
-type Environment = Readonly<Record<string, string | undefined>>
+export type Environment = Readonly<Record<string, string | undefined>>
 
 interface SourceRule {
   readonly source: ManagedIdentitySource
@@ -32,6 +32,13 @@ const rules: readonly SourceRule[] = [
 ]
 const imds: SourceRule = { source: 'IMDS', variables: [], endpoint: 'AZURE_POD_IDENTITY_AUTHORITY_HOST', selectableBy: anyId }
 
+// The file first: where there is none, which is almost everywhere, nothing else is read.
+const workloadVariables = ['AZURE_FEDERATED_TOKEN_FILE', 'AZURE_CLIENT_ID', 'AZURE_TENANT_ID']
+
+function sourceOf (environment: Environment): SourceRule {
+  return rules.find(({ variables }) => variables.every(name => environment[name])) ?? imds
+}
+
 /**
  * The platform whose managed identity endpoint will be asked, by the environment variables that the platform sets.
  *
@@ -39,20 +46,31 @@ const imds: SourceRule = { source: 'IMDS', variables: [], endpoint: 'AZURE_POD_I
  * the platform's secret there, and take a token from there), or cannot select the kind of identity that is asked for
  */
 export function managedIdentitySource (identity: ManagedIdentityOptions, environment: Environment): ManagedIdentitySource {
-  const { source, endpoint, selectableBy, remote } = rules.find(({ variables }) => variables.every(name => environment[name])) ?? imds
+  const { source, endpoint, selectableBy, remote } = sourceOf(environment)
 
   const faults: string[] = []
   const url = environment[endpoint]
   if (url && !isLocalEndpoint(url) && !(remote && isHttps(url))) {
     faults.push(`the environment variable ${endpoint}: the managed identity endpoint of ${source} is ${remote ? 'https, or ' : ''}http on a loopback or link-local address`)
   }
-  for (const key of anyId) {
-    if (identity[key] !== undefined && !selectableBy.includes(key)) {
-      faults.push(`acquireTokenOptions.managedIdentity.${key}: ${source} cannot select an identity by it; ${selectableBy.length > 0 ? `use ${selectableBy.join(' or ')}` : 'only the identity that the platform assigns can be used there'}`)
-    }
-  }
+  faults.push(...selectionFaults(source, selectableBy, identity))
   if (faults.length > 0) throw new ConfigurationError(faults)
   return source
+}
+
+/** What `source` cannot be asked for. */
+export function selectionFaults (source: ManagedIdentitySource, selectableBy: readonly UserAssignedKey[], identity: ManagedIdentityOptions): string[] {
+  const advice = selectableBy.length > 0 ? `use ${selectableBy.join(' or ')}` : 'only the identity that the platform assigns can be used there'
+  return anyId.filter(key => identity[key] !== undefined && !selectableBy.includes(key))
+    .map(key => `acquireTokenOptions.managedIdentity.${key}: ${source} cannot select an identity by it; ${advice}`)
+}
+
+/**
+ * Whether the identity of the process is proved by a token in a file, as on AKS, rather than by an endpoint. Only where IMDS would be asked
+ * by default, which is there for pods too, and would answer as the machine.
+ */
+export function isWorkload (environment: Environment): boolean {
+  return workloadVariables.every(name => environment[name]) && !environment[imds.endpoint] && sourceOf(environment) === imds
 }
 
 function isHttps (endpoint: string): boolean {

@@ -11,12 +11,13 @@ import type { TokenEngine } from './token-engine.ts'
 import type { TokenDiagnostics } from './token-diagnostics.ts'
 import { identityOfFlow, prepare, type PreparedRequest, type TokenRequest } from './token-request.ts'
 import type { Token, TokenSource } from './token.ts'
+import { workloadIdentity } from './workload-identity.ts'
 
 /** An access token, as `getTokenForApp` and `getTokenForUser` give it. */
 export interface AcquireTokenResult {
   readonly accessToken: string
   readonly expiresOn: Date
-  /** The tenant that was asked; `undefined` for a managed identity, whose platform knows it. */
+  /** The tenant that was asked; `undefined` for a managed identity whose platform knows it. */
   readonly tenantId: string | undefined
   readonly scopes: readonly string[]
   /** Identifies the token request in the sign-in logs of Entra ID. */
@@ -143,6 +144,7 @@ export class ConfiguredTokenAcquirer implements TokenAcquirer {
     return {
       flow: 'managedIdentity',
       managedIdentity,
+      workloadIdentity: workloadIdentity(managedIdentity, process.env, app?.knownAuthorities ?? []),
       resource: resourceOf(scope),
       scopes: [scope],
       claims: options.claims,

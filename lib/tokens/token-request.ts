@@ -5,6 +5,7 @@ import type { Authority } from './authority.ts'
 import type { Identity } from './identity.ts'
 import type { Provider } from './retry-rules.ts'
 import type { TokenEntry } from './token-entry.ts'
+import type { WorkloadIdentity } from './workload-identity.ts'
 
 /** What every request to Entra ID says. */
 interface EntraRequest {
@@ -35,6 +36,8 @@ export interface OnBehalfOfRequest extends EntraRequest {
 export interface ManagedIdentityRequest {
   readonly flow: 'managedIdentity'
   readonly managedIdentity: ManagedIdentityOptions
+  /** What stands for it where no endpoint is asked, but a token in a file is exchanged. */
+  readonly workloadIdentity?: WorkloadIdentity | undefined
   /** The scope without `/.default`. */
   readonly resource: string
   readonly scopes: readonly string[]
@@ -58,9 +61,9 @@ export interface TokenDescription {
   /** Service name of the downstream API that the token is for; `undefined` for one that was asked for by itself. */
   readonly api: string | undefined
   readonly scopes: readonly string[]
-  /** The tenant that is asked; `undefined` for a managed identity, whose platform knows it. */
+  /** The tenant that is asked; `undefined` for a managed identity whose platform knows it. */
   readonly tenantId: string | undefined
-  /** The app's, or an id of the user-assigned identity; `undefined` for the system-assigned one. */
+  /** The app's or the workload identity's, or an id of the user-assigned identity; `undefined` for the system-assigned one. */
   readonly clientId: string | undefined
 }
 
@@ -81,15 +84,20 @@ export interface PreparedRequest {
 /** The request is frozen down to its lists: descriptions of it, which anybody may see, share them. */
 export function prepare (request: TokenRequest, api?: string): PreparedRequest {
   freezeRequest(request)
-  const isManagedIdentity = request.flow === 'managedIdentity'
+  const authority = authorityOf(request)
   return {
     request,
     key: tokenKey(request.claims === undefined ? request : { ...request, claims: undefined }),
-    provider: isManagedIdentity ? 'managed-identity' : 'entra-id',
-    address: isManagedIdentity ? 'managed-identity' : request.authority.tokenEndpoint,
+    provider: authority === undefined ? 'managed-identity' : 'entra-id',
+    address: authority?.tokenEndpoint ?? 'managed-identity',
     description: describe(request, api),
     entry: undefined,
   }
+}
+
+/** Where Entra ID is asked; `undefined` where a managed identity endpoint is. */
+function authorityOf (request: TokenRequest): Authority | undefined {
+  return request.flow === 'managedIdentity' ? request.workloadIdentity?.authority : request.authority
 }
 
 function freezeRequest (request: TokenRequest): void {
@@ -103,8 +111,9 @@ function freezeRequest (request: TokenRequest): void {
 
 function describe (request: TokenRequest, api: string | undefined): TokenDescription {
   const { flow, scopes } = request
-  if (flow !== 'managedIdentity') return Object.freeze({ flow, api, scopes, tenantId: request.authority.tenantId, clientId: request.authority.clientId })
-  const { userAssignedClientId, userAssignedObjectId, userAssignedResourceId } = request.managedIdentity
+  const authority = authorityOf(request)
+  if (authority !== undefined) return Object.freeze({ flow, api, scopes, tenantId: authority.tenantId, clientId: authority.clientId })
+  const { userAssignedClientId, userAssignedObjectId, userAssignedResourceId } = (request as ManagedIdentityRequest).managedIdentity
   return Object.freeze({ flow, api, scopes, tenantId: undefined, clientId: userAssignedClientId ?? userAssignedObjectId ?? userAssignedResourceId })
 }
 
@@ -165,14 +174,17 @@ function keyParts (request: TokenRequest): unknown[] {
     case 'onBehalfOf': return [...common, ...entraParts(request)]
     case 'managedIdentity': {
       const { userAssignedClientId, userAssignedObjectId, userAssignedResourceId } = request.managedIdentity
-      return [...common, userAssignedClientId ?? null, userAssignedObjectId ?? null, userAssignedResourceId ?? null, request.resource]
+      return [...common, userAssignedClientId ?? null, userAssignedObjectId ?? null, userAssignedResourceId ?? null, request.resource, ...request.workloadIdentity === undefined ? [] : authorityParts(request.workloadIdentity.authority)]
     }
   }
 }
 
 function entraParts ({ authority, app, extraQueryParameters, extraHeadersParameters }: EntraRequest): unknown[] {
-  const { instance, tenantId, clientId } = authority
-  return [instance, tenantId, clientId, app.name, sortedEntries(extraQueryParameters), sortedEntries(extraHeadersParameters)]
+  return [...authorityParts(authority), app.name, sortedEntries(extraQueryParameters), sortedEntries(extraHeadersParameters)]
+}
+
+function authorityParts ({ instance, tenantId, clientId }: Authority): string[] {
+  return [instance, tenantId, clientId]
 }
 
 function assertionHash (userAssertion: string): string {

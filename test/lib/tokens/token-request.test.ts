@@ -3,6 +3,7 @@ import t from 'tap'
 import fc from 'fast-check'
 import { prepare, UserRequests, tokenKey, type ClientCredentialsRequest, type ManagedIdentityRequest, type OnBehalfOfRequest, type TokenRequest } from '../../../lib/tokens/token-request.ts'
 import type { AppConfiguration } from '../../../lib/configuration/configuration.ts'
+import type { Authority } from '../../../lib/tokens/authority.ts'
 
 // Few characters, those of JSON and of separators among them, make collisions likely where parts could run into each other.
 const text = fc.oneof(fc.string({ maxLength: 4 }), fc.stringMatching(/^[ab",:;|/\\[\]{}\0]{0,4}$/))
@@ -27,6 +28,7 @@ const clientCredentials: fc.Arbitrary<ClientCredentialsRequest> = fc.record({
 const managedIdentity: fc.Arbitrary<ManagedIdentityRequest> = fc.record({
   flow: fc.constant('managedIdentity' as const),
   managedIdentity: fc.record({ userAssignedClientId: optional, userAssignedObjectId: optional, userAssignedResourceId: optional }) as fc.Arbitrary<ManagedIdentityRequest['managedIdentity']>,
+  workloadIdentity: fc.option(fc.record({ authority: fc.record({ instance: text, tenantId: text, clientId: text, tokenEndpoint: fc.constant('') }), tokenFile: fc.constant('') }), { nil: undefined }),
   resource: text,
   scopes: list,
   claims: optional,
@@ -118,6 +120,7 @@ t.test('what may be said of a request names its API and identity, and nothing of
   for (const [managedIdentity, clientId] of [[{}, undefined], [{ userAssignedClientId: 'c' }, 'c'], [{ userAssignedObjectId: 'o' }, 'o'], [{ userAssignedResourceId: 'r' }, 'r']] as const) {
     t.match(prepare({ ...managed, managedIdentity }), { provider: 'managed-identity', address: 'managed-identity', description: { api: undefined, tenantId: undefined, clientId } })
   }
+  t.match(prepare({ ...managed, managedIdentity: {}, workloadIdentity: { authority, tokenFile: '/token' } }), { provider: 'entra-id', address: authority.tokenEndpoint, description: { flow: 'managedIdentity', tenantId: 'contoso', clientId: 'client' } })
 })
 
 t.test('a key is short, however long the request is, and shows nothing of it', async t => {
@@ -125,7 +128,9 @@ t.test('a key is short, however long the request is, and shows nothing of it', a
 })
 
 function changed (request: TokenRequest, value: string, field: 'instance' | 'tenantId' | 'clientId'): TokenRequest | undefined {
-  return request.flow !== 'managedIdentity' ? { ...request, authority: { ...request.authority, [field]: `${request.authority[field]}${value}x` } } : undefined
+  const more = (authority: Authority) => ({ ...authority, [field]: `${authority[field]}${value}x` })
+  if (request.flow !== 'managedIdentity') return { ...request, authority: more(request.authority) }
+  return request.workloadIdentity && { ...request, workloadIdentity: { ...request.workloadIdentity, authority: more(request.workloadIdentity.authority) } }
 }
 
 function identityChanged (request: TokenRequest, value: string, kind: keyof ManagedIdentityRequest['managedIdentity']): TokenRequest | undefined {
