@@ -106,6 +106,20 @@ t.test('a refused token of a managed identity is acquired anew, past the cache',
   t.equal(federation.identityRequests[1]?.get('client_id'), null)
 })
 
+t.test('where a refused token of a managed identity cannot be acquired anew, the refusal is the error', async t => {
+  const federation = await startFederation(t)
+  useEnvironment(t, federation.identityEnvironment)
+  const { log, lines } = logOf()
+  const app = await build(t, { config: sectionsOf(federation, [{ SourceType: 'SignedAssertionFromManagedIdentity' }]) }, () => {}, log)
+  await app.downstreamApi.getForApp('MyWebApi')
+
+  await federation.rotate()
+  federation.breakIdentities(400)
+  await t.rejects(app.tokenAcquirer.getTokenForApp(scope, { forceRefresh: true }), { code: 'FST_IDW_TOKEN_ACQUISITION_FAILED', errorCodes: [700027] })
+  t.equal(federation.requests.length, 2)
+  t.match(lines.filter(({ level }) => level === 40), [{ credential: 'AzureAd.ClientCredentials[0]', msg: /no other could be acquired/ }])
+})
+
 t.test('where the managed identity endpoint is down, the next credential proves the app; when it is back, the first does again', async t => {
   const federation = await startFederation(t)
   useEnvironment(t, federation.identityEnvironment)
