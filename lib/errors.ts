@@ -52,7 +52,7 @@ export class NoAuthorityError extends IdentityWebError {
   readonly statusCode = 500
 }
 
-/** None of the configured client credentials could be loaded; the message has one line per credential, in order. */
+/** None of the configured client credentials could be loaded, which the message says in one line per credential, in order; or the token of a workload identity could not. */
 export class CredentialNotLoadedError extends IdentityWebError {
   readonly code = 'FST_IDW_CREDENTIAL_NOT_LOADED'
   readonly statusCode = 500

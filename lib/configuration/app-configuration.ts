@@ -57,13 +57,13 @@ export function parseApp (name: string, where: string, section: unknown, faults:
 
   warnings.push(...warningsOf(options, name).map(warning => `${where}${warning}`))
   const { instance, tenantId } = addressOf(options)
-  const { clientId, clientCredentials = [], audience, audiences = [] } = options
+  const { clientId, audience, audiences = [] } = options
   return deepFreeze({
     name,
     instance: instance && `${new URL(instance).href.replace(/\/+$/, '')}/`,
     tenantId,
     clientId,
-    clientCredentials: clientCredentials.length === 0 ? olderCredentials(options) : clientCredentials,
+    clientCredentials: credentialsOf(options),
     clientCapabilities: options.clientCapabilities ?? [],
     knownAuthorities: options.knownAuthorities ?? [],
     appHomeTenantId: options.appHomeTenantId,
@@ -78,8 +78,9 @@ export function parseApp (name: string, where: string, section: unknown, faults:
   })
 }
 
-/** The credentials of older configurations, in .NET's order. */
-function olderCredentials ({ clientCredentialsUsingManagedIdentity: { isEnabled, ...identity } = {}, clientSecret }: AppOptions): ClientCredentialConfiguration[] {
+/** The credentials of the list, or else those of older configurations, in .NET's order. */
+function credentialsOf ({ clientCredentials = [], clientCredentialsUsingManagedIdentity: { isEnabled, ...identity } = {}, clientSecret }: AppOptions): ClientCredentialConfiguration[] {
+  if (clientCredentials.length > 0) return clientCredentials
   return [
     ...isEnabled ? [{ sourceType: 'SignedAssertionFromManagedIdentity' as const, ...identity }] : [],
     ...clientSecret !== undefined ? [{ sourceType: 'ClientSecret' as const, clientSecret }] : [],
@@ -103,11 +104,10 @@ function isIdentity (options: AppOptions): boolean {
 /** What is read but does not do what it says; each to be put behind the section's path. */
 function warningsOf (options: AppOptions, name: string): string[] {
   const { authority, instance, tenantId, clientCredentials = [] } = options
-  const older = (['clientCredentialsUsingManagedIdentity', 'clientSecret'] as const).filter(key => options[key] !== undefined && clientCredentials.length > 0)
   const idle = keysWithoutEffect.filter(key => key in options).map(key => inStyleOf(name, key))
   return [
     ...idle.length > 0 ? [`: ${idle.join(', ')} ${idle.length === 1 ? 'has' : 'have'} no effect here`] : [],
     ...isIgnored(authority, instance, tenantId) ? [`.${inStyleOf(name, 'authority')}: ignored, since Instance or TenantId is given`] : [],
-    ...older.map(key => `.${inStyleOf(name, key)}: ignored, since ClientCredentials is given`),
+    ...clientCredentials.length > 0 ? (['clientCredentialsUsingManagedIdentity', 'clientSecret'] as const).filter(key => options[key] !== undefined).map(key => `.${inStyleOf(name, key)}: ignored, since ClientCredentials is given`) : [],
   ]
 }

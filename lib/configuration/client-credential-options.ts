@@ -11,6 +11,8 @@ const common = {
 }
 const certificatePassword = v.optional(text)
 const keyVault = { keyVaultUrl: nonEmpty, keyVaultCertificateName: nonEmpty, managedIdentityClientId: v.optional(guidText) }
+const noEffect = v.optional(described(text, '.NET\'s own; no effect.'))
+const ofVault = { keyVaultUrl: noEffect, keyVaultCertificateName: noEffect, managedIdentityClientId: noEffect }
 const providerName = described(nonEmpty, 'Name of the function in the option `customSignedAssertionProviders`.')
 const provider = { customSignedAssertionProviderName: providerName, customSignedAssertionProviderData: v.optional(described(v.record(v.string(), v.unknown()), 'Given to the function as `data`.')) }
 
@@ -37,13 +39,13 @@ const served = [
     managedIdentityClientId: v.optional(described(guidText, 'Client id of the user-assigned identity. Default: the system-assigned one.')),
     /** Audience of the identity's token. Default: by the cloud of `Instance`. */
     tokenExchangeUrl: v.optional(described(nonEmpty, 'Audience of the identity\'s token. Default: by the cloud of `Instance`: `api://AzureADTokenExchange`, `…USGov`, `…China`.')),
-    tokenExchangeAuthority: v.optional(described(nonEmpty, '.NET\'s own; no effect.')),
+    tokenExchangeAuthority: noEffect,
   }),
   credential('SignedAssertionFilePath', {
     /** The file. Default: the one that the environment variable `AZURE_FEDERATED_TOKEN_FILE` names. */
     signedAssertionFileDiskPath: v.optional(described(nonEmpty, 'The file. Default: the one that the environment variable `AZURE_FEDERATED_TOKEN_FILE` names.')),
   }),
-  credential('SignedAssertionFromVault', { ...v.partial(v.object(keyVault)).entries, ...provider, customSignedAssertionProviderName: v.optional(providerName) }),
+  credential('SignedAssertionFromVault', { ...ofVault, ...provider, customSignedAssertionProviderName: v.optional(providerName) }),
   credential('CustomSignedAssertion', provider),
 ] as const
 

@@ -1,5 +1,5 @@
 import type { AppConfiguration } from '../configuration/configuration.ts'
-import { CredentialNotLoadedError } from '../errors.ts'
+import { ConfigurationError, CredentialNotLoadedError } from '../errors.ts'
 import { withinLimit } from '../tokens/clock.ts'
 import type { ClientAuthentication, ClientAuthenticationContext, ClientCredential } from './client-credential.ts'
 import { createCredential, type CredentialServices } from './create-credential.ts'
@@ -52,7 +52,7 @@ export class ClientCredentials {
         return { authentication, reload: credential.reload && (async () => { await credential.reload?.(authentication, context) }) }
       } catch (error) {
         context.signal.throwIfAborted()
-        reasons.push(`- ${where} (${sourceType}): ${(error as Error).message}`)
+        reasons.push(`- ${where} (${sourceType}): ${reasonOf(error)}`)
         causes.push(error)
       }
     }
@@ -87,4 +87,9 @@ export class ClientCredentials {
     this.#configured.set(app, configured)
     return configured
   }
+}
+
+/** In one line. */
+function reasonOf (error: unknown): string {
+  return error instanceof ConfigurationError ? error.faults.join('; ') : (error as Error).message
 }

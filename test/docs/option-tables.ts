@@ -43,6 +43,7 @@ export const blocks: Readonly<Record<string, string>> = {
   'app section keys without effect': `${keysWithoutEffect.map(key => `\`${key}\``).join(', ')}.`,
   'source types': sourceTypeTable(clientCredential),
   'client credentials': optionTable(clientCredential.options[0]),
+  'signed assertions': credentialTable(clientCredential, 'SignedAssertion'),
 }
 
 /** A page with the blocks between its markers brought up to date. */
@@ -81,6 +82,15 @@ function sourceTypeTable ({ options }: { options: readonly v.GenericSchema[] }):
     const entries = kinds[index]!
     const own = Object.keys(entries).filter(key => !isCommon(key))
     return [`\`${String(bare(entries['sourceType']!).literal)}\``, own.map(key => `\`${key}\``).join(', '), String(v.getMetadata(option)['fault'] ?? 'yes')]
+  }))
+}
+
+/** The keys of the kinds of a variant whose names hold `part`, beside those that all have. */
+function credentialTable ({ options }: { options: readonly v.GenericSchema[] }, part: string): string {
+  const isCommon = (key: string) => options.every(option => key in entriesOf(option))
+  return table(['`SourceType`', 'key', 'type', 'default', 'meaning'], options.flatMap(option => {
+    const kind = String(bare(entriesOf(option)['sourceType']!).literal)
+    return kind.includes(part) ? optionsOf(option).filter(({ key }) => !isCommon(key)).map(({ key, type, default: value = '', meaning }) => [`\`${kind}\``, `\`${key}\``, type, value, meaning]) : []
   }))
 }
 

@@ -1,5 +1,6 @@
 import t from 'tap'
 import type { AppConfiguration } from '../../../lib/configuration/configuration.ts'
+import { ConfigurationError } from '../../../lib/errors.ts'
 import { clientCredentials, contextOf } from '../../fixtures/credentials.ts'
 
 const appWith = (clientCredentials: AppConfiguration['clientCredentials']) => ({ name: 'AzureAd', clientCredentials }) as AppConfiguration
@@ -26,4 +27,18 @@ t.test('when none loads, the error has one line for each, in order, and no secre
   t.match(error, { code: 'FST_IDW_CREDENTIAL_NOT_LOADED', statusCode: 500 })
   t.match(error?.message.split('\n'), [/"AzureAd"/, /^- AzureAd\.ClientCredentials\[0\] \(ClientSecret\): it is skipped$/, /^- AzureAd\.ClientCredentials\[1\] \(StoreWithThumbprint\): it is skipped$/])
   t.notMatch(error?.message, /sEcReT/)
+})
+
+t.test('the faults of an identity that the platform cannot select are one reason, in one line', async t => {
+  const credentials = clientCredentials({ managedIdentityToken: async () => { throw new ConfigurationError(['one', 'another']) } })
+
+  const error = await credentials.prove(appWith([{ sourceType: 'SignedAssertionFromManagedIdentity' }]), contextOf()).then(() => undefined, (error: Error) => error)
+  t.equal(error?.message, 'No client credential of the section "AzureAd" could be loaded:\n- AzureAd.ClientCredentials[0] (SignedAssertionFromManagedIdentity): one; another')
+})
+
+t.test('who gives up gets the reason for that, whatever the file of a workload identity holds', async t => {
+  const ended = new AbortController()
+  ended.abort(new Error('closing'))
+
+  await t.rejects(clientCredentials().proveWorkload('/no/such/file', contextOf({ signal: ended.signal })), { message: 'closing' })
 })

@@ -11,7 +11,7 @@ import { MemoryStore, aToken, cipher, memoryLogger, settle } from '../../fixture
 const HOUR = 3_600_000
 const PATIENCE = 2_500
 const asApp = { request: { flow: 'clientCredentials' }, key: 'key' } as PreparedRequest
-const asManaged = (managedIdentity: object) => ({ request: { flow: 'managedIdentity', managedIdentity }, key: 'key' }) as PreparedRequest
+const asManaged = (managedIdentity: object, workloadIdentity?: object) => ({ request: { flow: 'managedIdentity', managedIdentity, workloadIdentity }, key: 'key' }) as PreparedRequest
 
 /** Processes that share a store; time is the same for all. */
 function fleet (size: number, { sharesManagedIdentities = false, given }: { sharesManagedIdentities?: boolean, given?: (memory: MemoryStore) => TokenStore } = {}) {
@@ -320,7 +320,7 @@ t.test('a token that was asked for out of turn replaces the one in the store', a
 })
 
 t.test('tokens of managed identities stay in the process, unless asked otherwise; those of the system-assigned one always', async t => {
-  for (const [sharesManagedIdentities, managedIdentity, isShared] of [
+  for (const [sharesManagedIdentities, managedIdentity, isShared, workloadIdentity] of [
     [false, {}, false],
     [false, { userAssignedClientId: 'a' }, false],
     [true, {}, false],
@@ -328,15 +328,18 @@ t.test('tokens of managed identities stay in the process, unless asked otherwise
     [true, { userAssignedClientId: 'a' }, true],
     [true, { userAssignedObjectId: 'a' }, true],
     [true, { userAssignedResourceId: 'a' }, true],
+    [false, { userAssignedClientId: 'a' }, false, { tokenFile: '/token' }],
+    [true, {}, false, { tokenFile: '/token' }],
+    [true, { userAssignedClientId: 'a' }, true, { tokenFile: '/token' }],
   ] as const) {
     const { processes: [first], options, renewal, memory, clock } = fleet(1, { sharesManagedIdentities })
 
-    const outcome = await first!.obtain(asManaged(managedIdentity), options())
-    first!.keep(asManaged(managedIdentity), aToken(clock))
+    const outcome = await first!.obtain(asManaged(managedIdentity, workloadIdentity), options())
+    first!.keep(asManaged(managedIdentity, workloadIdentity), aToken(clock))
     await settle()
 
     t.match(outcome, { source: 'identity-provider' })
-    t.match(await first!.renew(asManaged(managedIdentity), renewal(aToken(clock, 'due'))), { source: 'identity-provider' })
+    t.match(await first!.renew(asManaged(managedIdentity, workloadIdentity), renewal(aToken(clock, 'due'))), { source: 'identity-provider' })
     t.equal(memory.operations.length > 0, isShared, JSON.stringify(managedIdentity))
   }
 })
