@@ -51,6 +51,8 @@ export class ClientAssertions {
     const made = { now: this.#clock.now(), elapsed: this.#clock.elapsed() }
     const signing = this.#sign(clientId, tokenEndpoint, Math.floor(made.now / 1000))
     this.#kept.set(key, { signing, made })
+    // Those who wait have handlers of their own.
+    signing.catch(() => this.#kept.delete(key))
     return signing
   }
 

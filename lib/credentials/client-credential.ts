@@ -21,4 +21,6 @@ export interface ClientCredential {
   authenticate (context: ClientAuthenticationContext): Promise<ClientAuthentication>
   /** Loads it anew, since Entra ID has refused `refused`, unless that is not what it would give now. Absent where nothing could be another. */
   reload? (refused: ClientAuthentication, context: ClientAuthenticationContext): Promise<void>
+  /** Loads it when the application starts, so that what is wrong with it is told then; rejects like {@link authenticate}. Absent where there is nothing on this machine to load. */
+  readonly loadAhead?: (() => Promise<void>) | undefined
 }

@@ -77,6 +77,18 @@ export class ClientCredentials {
     }
   }
 
+  /** Loads what is on this machine, and tells in the log what cannot be used. */
+  async loadAhead (apps: Iterable<AppConfiguration>): Promise<void> {
+    const configured = [...new Set(apps)].flatMap(app => this.#of(app))
+    await Promise.all(configured.map(async ({ where, sourceType, credential }) => {
+      try {
+        await credential?.loadAhead?.()
+      } catch (error) {
+        this.#services.logger.warn({ credential: where, sourceType, err: error }, 'client credential cannot be used: it is tried again when a token is needed')
+      }
+    }))
+  }
+
   #of (app: AppConfiguration): readonly ConfiguredCredential[] {
     const known = this.#configured.get(app)
     if (known !== undefined) return known

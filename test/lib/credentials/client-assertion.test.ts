@@ -1,4 +1,5 @@
 import t from 'tap'
+import { generateKeyPairSync } from 'node:crypto'
 import { decodeJwt, jwtVerify, type JWTVerifyResult } from 'jose'
 import { readCertificate } from '../../../lib/credentials/certificate.ts'
 import { ClientAssertions } from '../../../lib/credentials/client-assertion.ts'
@@ -78,4 +79,15 @@ t.test('it is made anew after half of its life although the wall clock has stood
   clock.setWall(wall)
 
   t.not(await assertions.for(context), first)
+})
+
+t.test('one that could not be signed is not kept', async t => {
+  const { privateKey } = generateKeyPairSync('ed25519')
+  const assertions = new ClientAssertions({ ...certificate, privateKey }, { clock: new FakeClock(wall), sendX5C: false })
+  const signing = assertions.for(context)
+  await t.rejects(signing)
+
+  const again = assertions.for(context)
+  t.not(again, signing)
+  await t.rejects(again)
 })
