@@ -79,10 +79,11 @@ export function parseApp (name: string, where: string, section: unknown, faults:
 }
 
 /** The credentials of the list, or else those of older configurations, in .NET's order. */
-function credentialsOf ({ clientCredentials = [], clientCredentialsUsingManagedIdentity: { isEnabled, ...identity } = {}, clientSecret }: AppOptions): ClientCredentialConfiguration[] {
+function credentialsOf ({ clientCredentials = [], clientCredentialsUsingManagedIdentity: { isEnabled, ...identity } = {}, clientCertificates = [], clientSecret }: AppOptions): ClientCredentialConfiguration[] {
   if (clientCredentials.length > 0) return clientCredentials
   return [
     ...isEnabled ? [{ sourceType: 'SignedAssertionFromManagedIdentity' as const, ...identity }] : [],
+    ...clientCertificates,
     ...clientSecret !== undefined ? [{ sourceType: 'ClientSecret' as const, clientSecret }] : [],
   ]
 }
@@ -97,8 +98,8 @@ function isIgnored (authority: string | undefined, instance: string | undefined,
 }
 
 function isIdentity (options: AppOptions): boolean {
-  const { instance, tenantId, clientId, authority, clientCredentials, clientCredentialsUsingManagedIdentity, clientSecret } = options
-  return [instance, tenantId, clientId, authority, clientCredentials, clientCredentialsUsingManagedIdentity, clientSecret].some(value => value !== undefined) || Object.keys(options).length === 0
+  const { instance, tenantId, clientId, authority, clientCredentials, clientCredentialsUsingManagedIdentity, clientCertificates, clientSecret } = options
+  return [instance, tenantId, clientId, authority, clientCredentials, clientCredentialsUsingManagedIdentity, clientCertificates, clientSecret].some(value => value !== undefined) || Object.keys(options).length === 0
 }
 
 /** What is read but does not do what it says; each to be put behind the section's path. */
@@ -108,6 +109,6 @@ function warningsOf (options: AppOptions, name: string): string[] {
   return [
     ...idle.length > 0 ? [`: ${idle.join(', ')} ${idle.length === 1 ? 'has' : 'have'} no effect here`] : [],
     ...isIgnored(authority, instance, tenantId) ? [`.${inStyleOf(name, 'authority')}: ignored, since Instance or TenantId is given`] : [],
-    ...clientCredentials.length > 0 ? (['clientCredentialsUsingManagedIdentity', 'clientSecret'] as const).filter(key => options[key] !== undefined).map(key => `.${inStyleOf(name, key)}: ignored, since ClientCredentials is given`) : [],
+    ...clientCredentials.length > 0 ? (['clientCredentialsUsingManagedIdentity', 'clientCertificates', 'clientSecret'] as const).filter(key => options[key] !== undefined).map(key => `.${inStyleOf(name, key)}: ignored, since ClientCredentials is given`) : [],
   ]
 }

@@ -29,6 +29,8 @@ export const azureAdOptions = v.pipe(v.partial(v.strictObject({
   authority: described(nonEmpty, 'Instance and tenant in one URL. Ignored, with a warning, beside either of them.'),
   /** What the app proves itself with: the first that loads. */
   clientCredentials: described(v.array(clientCredential), 'What the app proves itself with: the first that can be used. [Which](credentials.md).'),
+  /** The certificates of older configurations. */
+  clientCertificates: described(v.array(clientCredential), 'The credentials of older configurations, before `ClientSecret`. Ignored beside `ClientCredentials`.'),
   /** The one credential of older configurations. */
   clientSecret: described(nonEmpty, 'The one credential of older configurations. Ignored beside `ClientCredentials`.'),
   /** The managed identity of older configurations, as credential. */
@@ -47,13 +49,13 @@ export const azureAdOptions = v.pipe(v.partial(v.strictObject({
   /** Added to the query of every token request. */
   extraQueryParameters: described(parameters, 'Added to the query of every token request.'),
   azureRegion: described(nonEmpty, 'Read for compatibility; regional endpoints are not used yet.'),
-  sendX5C: described(v.boolean(), 'Read for compatibility; certificates are not served yet.'),
+  /** Whether a client assertion carries the certificate's chain, so that Entra ID may trust its subject and issuer. Default: false. */
+  sendX5C: described(v.boolean(), 'Whether a client assertion carries the certificate\'s chain, for app registrations that trust its subject and issuer.'),
   domain: described(nonEmpty, 'Read for compatibility; B2C policies are not served yet.'),
   signUpSignInPolicyId: described(nonEmpty, 'Read for compatibility; B2C policies are not served yet.'),
   audience: described(nonEmpty, 'Read for compatibility; inbound tokens are not validated yet.'),
   audiences: described(v.array(nonEmpty), 'Read for compatibility; inbound tokens are not validated yet.'),
   tokenDecryptionCredentials: described(v.array(v.record(v.string(), v.unknown())), 'Read for compatibility; inbound tokens are not validated yet.'),
-  clientCertificates: unsupported('not supported; use ClientCredentials'),
   userAssignedManagedIdentityClientId: unsupported('not supported; use AcquireTokenOptions.ManagedIdentity of the API'),
   tokenDecryptionCertificates: unsupported('not supported; use TokenDecryptionCredentials'),
   ...withoutEffect,
@@ -63,7 +65,7 @@ export const azureAdOptions = v.pipe(v.partial(v.strictObject({
   if (key !== undefined && message !== undefined) addIssue({ message, path: [{ type: 'object', origin: 'value', input, key, value: input[key] }] })
 }))
 
-type Unsupported = 'clientCertificates' | 'userAssignedManagedIdentityClientId' | 'tokenDecryptionCertificates'
+type Unsupported = 'userAssignedManagedIdentityClientId' | 'tokenDecryptionCertificates'
 export type AzureAdOptions = Omit<v.InferInput<typeof azureAdOptions>, Unsupported>
 
 /** The key that says where the app proves itself, and why no secret must be sent there. */

@@ -1,4 +1,5 @@
 import * as v from 'valibot'
+import { vaultUrlFault } from './url-rules.ts'
 import { described, guidText, nonEmpty, text, unsupported } from './value-schemas.ts'
 
 const common = {
@@ -9,8 +10,16 @@ const common = {
   algorithm: v.optional(described(text, '.NET\'s own; ignored.')),
   useBoundCredential: v.optional(unsupported('bound credentials are not supported')),
 }
-const certificatePassword = v.optional(text)
-const keyVault = { keyVaultUrl: nonEmpty, keyVaultCertificateName: nonEmpty, managedIdentityClientId: v.optional(guidText) }
+/** Opens the PFX or the encrypted private key. Default: none. */
+const certificatePassword = v.optional(described(text, 'Opens the PFX or the encrypted private key.'))
+const keyVault = {
+  /** The vault, as in `https://contoso.vault.azure.net/`. */
+  keyVaultUrl: described(nonEmpty, 'The vault, as in `https://contoso.vault.azure.net/`.'),
+  /** The certificate's name in the vault; its newest version is used. */
+  keyVaultCertificateName: described(nonEmpty, 'The certificate\'s name in the vault; its newest version is used.'),
+  /** Client id of the user-assigned managed identity that reads it. Default: the system-assigned one. */
+  managedIdentityClientId: v.optional(described(guidText, 'Client id of the user-assigned managed identity. Without it, the system-assigned one.')),
+}
 const noEffect = v.optional(described(text, '.NET\'s own; no effect.'))
 const ofVault = { keyVaultUrl: noEffect, keyVaultCertificateName: noEffect, managedIdentityClientId: noEffect }
 const providerName = described(nonEmpty, 'Name of the function in the option `customSignedAssertionProviders`.')
@@ -24,16 +33,26 @@ function credential<const T extends string, const E extends v.ObjectEntries> (so
   }), v.metadata({ fault }))
 }
 
-// What this version does not serve yet. Serving a source type deletes `notYet` from its line.
-const notYet = 'this version does not serve it; use ClientSecret, or a managed identity on the API'
 const served = [
   credential('ClientSecret', {
     /** The secret's value, not its id. */
     clientSecret: described(nonEmpty, 'The secret\'s value, not its id.')
   }),
-  credential('Path', { certificateDiskPath: nonEmpty, certificatePassword }, notYet),
-  credential('Base64Encoded', { base64EncodedValue: nonEmpty, certificatePassword }, notYet),
-  credential('KeyVault', keyVault, notYet),
+  credential('Path', {
+    /** A PFX, or PEM with the private key; relative to the working directory. */
+    certificateDiskPath: described(nonEmpty, 'A PFX, or PEM with the private key; relative to the working directory.'),
+    certificatePassword,
+  }),
+  credential('Base64Encoded', {
+    /** A PFX as base64, or PEM, as it is or as base64. */
+    base64EncodedValue: described(nonEmpty, 'A PFX as base64, or PEM, as it is or as base64.'),
+    certificatePassword,
+  }),
+  v.pipe(credential('KeyVault', keyVault), v.rawCheck(({ dataset: { value: input }, addIssue }) => {
+    const { skip, keyVaultUrl } = input as { skip?: unknown, keyVaultUrl?: unknown }
+    const fault = typeof keyVaultUrl !== 'string' || skip === true ? undefined : vaultUrlFault(keyVaultUrl)
+    if (fault !== undefined) addIssue({ message: fault, path: [{ type: 'object', origin: 'value', input: input as Record<string, unknown>, key: 'keyVaultUrl', value: keyVaultUrl }] })
+  })),
   credential('SignedAssertionFromManagedIdentity', {
     /** Client id of the user-assigned identity. Default: the system-assigned one. */
     managedIdentityClientId: v.optional(described(guidText, 'Client id of the user-assigned identity. Default: the system-assigned one.')),
@@ -50,11 +69,11 @@ const served = [
 ] as const
 
 // What Node cannot serve, and what to use instead.
-const noStore = 'Node has no certificate store of the operating system; use ClientSecret, or a managed identity on the API'
+const noStore = 'Node has no certificate store of the operating system; export the certificate to a PFX and use Path, or a managed identity on the API'
 const ignored = v.optional(v.unknown())
 const store = { certificateStorePath: ignored, certificateThumbprint: ignored, certificateDistinguishedName: ignored, certificateSubjectName: ignored }
 const unservable = [
-  credential('Certificate', { certificate: ignored }, 'a certificate object is .NET\'s own; use ClientSecret, or a managed identity on the API'),
+  credential('Certificate', { certificate: ignored }, 'a certificate object is .NET\'s own; use Path or Base64Encoded, or a managed identity on the API'),
   credential('StoreWithThumbprint', store, noStore),
   credential('StoreWithDistinguishedName', store, noStore),
   credential('StoreWithSubjectName', store, noStore),

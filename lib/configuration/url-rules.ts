@@ -17,6 +17,9 @@ const microsoftHosts = new Set([
   'login.microsoftonline.de', 'login.sovcloud-identity.fr',
 ])
 
+// https://learn.microsoft.com/azure/key-vault/general/about-keys-secrets-certificates: one label before the suffix of each cloud.
+const vaultHost = /^[a-z0-9-]+\.vault\.(azure\.net|azure\.cn|usgovcloudapi\.net|microsoftazure\.de)$/
+
 /** Why a token must not be sent to `text`; `undefined` when it may. */
 export function apiUrlFault (text: string): string | undefined {
   const fault = webUrlFault(text)
@@ -53,6 +56,16 @@ export function authorityFault (text: string, knownAuthorities: readonly string[
 /** Whether `host`, as `URL` gives it, is one that Microsoft issues tokens at. */
 export function isMicrosoftAuthority (host: string): boolean {
   return microsoftHosts.has(host) || /^[a-z0-9-]+\.(ciamlogin|b2clogin)\.com$/.test(host)
+}
+
+/** Why a certificate must not be asked of the vault `text`; `undefined` when it may. */
+export function vaultUrlFault (text: string): string | undefined {
+  const fault = webUrlFault(text)
+  if (fault !== undefined) return fault
+  const { hostname, port, pathname } = new URL(text)
+  if (pathname !== '/') return 'expected the vault alone, as in https://contoso.vault.azure.net/; the name of the certificate belongs into KeyVaultCertificateName'
+  if (isLoopbackHost(hostname) || (port === '' && vaultHost.test(hostname))) return undefined
+  return 'expected a vault of Azure, as in https://contoso.vault.azure.net/'
 }
 
 /** The host as `URL` gives it: in lower case, and without the port of https. */

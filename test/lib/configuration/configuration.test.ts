@@ -211,9 +211,9 @@ t.test('client credentials: ClientSecret is served, and a legacy ClientSecret is
   t.match(credentialsOf({ ClientSecret: 's', ClientCredentials: AzureAd.ClientCredentials }), [{ clientSecret: 's' }])
   t.match(credentialsOf({ ClientCredentials: { 0: { SourceType: 'ClientSecret', ClientSecret: 'env' } } }), [{ clientSecret: 'env' }])
   t.match(credentialsOf({ ClientCredentials: [{ SourceType: 'StoreWithThumbprint', Skip: true, CertificateThumbprint: 'x' }, { SourceType: 'KeyVault', KeyVaultUrl: 'https://v.example/', KeyVaultCertificateName: 'c', Skip: 'true' }, { SourceType: 'ClientSecret', ClientSecret: 's' }] }), [{ skip: true }, { skip: true }, { clientSecret: 's' }])
-  for (const SourceType of ['Certificate', 'StoreWithThumbprint', 'StoreWithDistinguishedName', 'StoreWithSubjectName', 'AutoDecryptKeys', 'ManagedCertificate', 'Path', 'Base64Encoded', 'KeyVault']) {
+  for (const SourceType of ['Certificate', 'StoreWithThumbprint', 'StoreWithDistinguishedName', 'StoreWithSubjectName', 'AutoDecryptKeys', 'ManagedCertificate']) {
     const faults = faultsOf({ source: { AzureAd: { ClientCredentials: [{ SourceType: 'ClientSecret', ClientSecret: 's' }, { SourceType }] } } })
-    t.match(faults.at(-1), /^AzureAd\.ClientCredentials\[1\]\.SourceType: .*use ClientSecret/, SourceType)
+    t.match(faults.at(-1), /^AzureAd\.ClientCredentials\[1\]\.SourceType: .*use (ClientSecret|Path)/, SourceType)
   }
   for (const [ClientCredentials, message] of [
     [[{ SourceType: 'Secret', ClientSecret: 's' }], /ClientCredentials\[0\]\.SourceType: expected one of ClientSecret, Path/], [[{ SourceType: 'ClientSecre' }], /SourceType: unknown kind, did you mean ClientSecret\?$/], [[{}], /SourceType: is missing/], [['x'], /ClientCredentials\[0\]: expected an object/], [['a b'], /\[0\]/],
@@ -263,6 +263,49 @@ t.test('the older keys of a managed identity as credential are one, before an ol
   t.strictSame(read({ ClientCredentialsUsingManagedIdentity: { IsEnabled: true } }), { credentials: [{ sourceType: 'SignedAssertionFromManagedIdentity' }], isIdentity: true, warnings: [] })
   t.strictSame(read({ ClientCredentialsUsingManagedIdentity: { IsEnabled: false, ManagedIdentityClientId: guid } }), { credentials: [], isIdentity: true, warnings: [] })
   t.match(read({ ClientCredentialsUsingManagedIdentity: older, ClientCredentials: AzureAd.ClientCredentials }), { credentials: [{ clientSecret: 's' }], warnings: ['AzureAd.ClientCredentialsUsingManagedIdentity: ignored, since ClientCredentials is given'] })
+})
+
+t.test('client credentials: certificates are served, and say what they lack', async t => {
+  const credentialsOf = (...ClientCredentials: object[]) => parseConfiguration({ source: { AzureAd: { ClientCredentials } } }).app()?.clientCredentials
+  t.strictSame(credentialsOf({ SourceType: 'path', CertificateDiskPath: 'a.pfx', CertificatePassword: '' }, { SourceType: 'Base64Encoded', Base64EncodedValue: 'MII=', CertificatePassword: 'p' }, { SourceType: 'KeyVault', KeyVaultUrl: 'https://contoso.vault.azure.net', KeyVaultCertificateName: 'c', ManagedIdentityClientId: guid.toUpperCase() }), [
+    { sourceType: 'Path', certificateDiskPath: 'a.pfx', certificatePassword: '' },
+    { sourceType: 'Base64Encoded', base64EncodedValue: 'MII=', certificatePassword: 'p' },
+    { sourceType: 'KeyVault', keyVaultUrl: 'https://contoso.vault.azure.net', keyVaultCertificateName: 'c', managedIdentityClientId: guid },
+  ])
+  for (const [credential, ...messages] of [
+    [{ SourceType: 'Path' }, /\[0\]\.CertificateDiskPath: is missing$/], [{ SourceType: 'Base64Encoded', Base64EncodedValue: '' }, /\[0\]\.Base64EncodedValue: is empty$/],
+    [{ SourceType: 'KeyVault', KeyVaultUrl: 'https://contoso.vault.azure.net' }, /\[0\]\.KeyVaultCertificateName: is missing$/],
+    [{ SourceType: 'Path', CertificateDiskPth: 'a' }, /CertificateDiskPth: unknown key, did you mean CertificateDiskPath\?$/, /is missing$/],
+  ] as const) t.match(faultsOf({ source: { AzureAd: { ClientCredentials: [credential] } } }), messages, JSON.stringify(credential))
+})
+
+t.test('a certificate is asked of a Key Vault of Azure or of loopback only', async t => {
+  const faultsOfVault = (KeyVaultUrl: string, more = {}) => faultsOf({ source: { AzureAd: { ClientCredentials: [{ SourceType: 'KeyVault', KeyVaultUrl, KeyVaultCertificateName: 'c', ...more }] } } })
+  for (const url of ['https://contoso.vault.azure.net', 'https://Contoso-1.vault.azure.net/', 'https://c.vault.azure.cn', 'https://c.vault.usgovcloudapi.net/', 'https://c.vault.microsoftazure.de', 'http://localhost:1234', 'https://127.0.0.1:8443/', 'http://[::1]:80/']) t.strictSame(faultsOfVault(url), [], url)
+  for (const [url, message] of [
+    ['contoso', /expected an absolute URL$/], ['http://contoso.vault.azure.net', /expected https/], ['https://contoso.vault.azure.net/certificates/c', /expected the vault alone.*KeyVaultCertificateName$/], ['https://u:sEcReT@c.vault.azure.net', /must not hold credentials$/],
+    ...['https://evil.example', 'https://vault.azure.net', 'https://c.vault.azure.net.evil.example', 'https://c.evilvault.azure.net', 'https://a.b.vault.azure.net', 'https://c.vault.azure.net:8443', 'https://10.0.0.1', 'https://c.vault.azure.net.'].map(url => [url, /expected a vault of Azure, as in https:\/\/contoso\.vault\.azure\.net\/$/] as const),
+    ['https://c.vault.azure.net/?a=b', /without query and fragment$/],
+  ] as const) {
+    const faults = faultsOfVault(url)
+    t.match(faults, [/^AzureAd\.ClientCredentials\[0\]\.KeyVaultUrl: /], url)
+    t.match(faults, [message], url)
+    t.notMatch(faults.join(), /sEcReT/)
+    t.strictSame(faultsOfVault(url, { Skip: true }), [], 'skipped')
+  }
+})
+
+t.test('the ClientCertificates of older configurations come before ClientSecret, and are ignored beside ClientCredentials', async t => {
+  const ClientCertificates = [{ SourceType: 'Path', CertificateDiskPath: 'a.pfx' }]
+  const parse = (section: object) => parseConfiguration({ source: { AzureAd: { ...AzureAd, ClientCredentials: undefined, ...section } } })
+  t.match(parse({ ClientCertificates }).app()?.clientCredentials, [{ sourceType: 'Path', certificateDiskPath: 'a.pfx' }])
+  t.strictSame(parse({ ClientCertificates, ClientSecret: 's' }).app()?.clientCredentials.map(({ sourceType }) => sourceType), ['Path', 'ClientSecret'])
+  t.strictSame(parse({ ClientCertificates, ClientSecret: 's' }).warnings, [])
+
+  const both = parse({ ClientCertificates, ClientSecret: 's', ClientCredentials: AzureAd.ClientCredentials })
+  t.strictSame(both.app()?.clientCredentials.map(({ sourceType }) => sourceType), ['ClientSecret'])
+  t.strictSame(both.warnings, ['AzureAd.ClientCertificates: ignored, since ClientCredentials is given', 'AzureAd.ClientSecret: ignored, since ClientCredentials is given'])
+  t.match(faultsOf({ source: { AzureAd: { ClientCertificates: [{ SourceType: 'Path' }] } } }), [/^AzureAd\.ClientCertificates\[0\]\.CertificateDiskPath: is missing$/])
 })
 
 t.test('keys of .NET web apps that mean nothing here are taken, with one warning', async t => {
