@@ -34,6 +34,7 @@ export class TokenAcquirerFactory {
     const { options, configuration } = setUp(given, options => sourceOf(path, options))
 
     this.#identityWeb = new IdentityWeb(configuration, options, logger)
+    this.#identityWeb.loadCredentials([], options.tokenTimeout)
     this.downstreamApi = this.#identityWeb.downstreamApi
     this.authorizationHeaderProvider = this.#identityWeb.authorizationHeaderProvider
     this.tokenAcquirer = this.#identityWeb.tokenAcquirer

@@ -1,4 +1,4 @@
-import type { Configuration } from './configuration/configuration.ts'
+import type { ApiConfiguration, Configuration } from './configuration/configuration.ts'
 import type { IdentityWebOptions, ManagedIdentityOptions, TokenCacheOptions } from './configuration/schema.ts'
 import { ClientCredentials } from './credentials/client-credentials.ts'
 import type { DownstreamApi } from './downstream/downstream-api.ts'
@@ -12,7 +12,7 @@ import { TokenProvider } from './msal/token-provider.ts'
 import { SharedTokens } from './store/shared-tokens.ts'
 import { TokenCipher } from './store/token-cipher.ts'
 import { TokenHeaderProvider, type AuthorizationHeaderProvider, type HeaderContext } from './tokens/authorization-header-provider.ts'
-import { systemClock, type Clock } from './tokens/clock.ts'
+import { endsWithin, systemClock, type Clock } from './tokens/clock.ts'
 import { HeaderPlans } from './tokens/header-plans.ts'
 import { ConfiguredTokenAcquirer, type TokenAcquirer } from './tokens/token-acquirer.ts'
 import { TokenEngine } from './tokens/token-engine.ts'
@@ -40,9 +40,11 @@ export class IdentityWeb {
   readonly authorizationHeaderProvider: AuthorizationHeaderProvider
   readonly tokenAcquirer: TokenAcquirer
   readonly #engine: TokenEngine
+  readonly #credentials: ClientCredentials
   readonly #provider: TokenProvider
   readonly #headerRules = new WeakMap<Binding['routeApis'], HeaderRules>()
   readonly #services: DownstreamServices
+  readonly #closed = new AbortController()
   readonly #prewarm: { readonly apis: boolean | readonly string[], readonly failure: 'fail' | 'warn', readonly clock: Clock, readonly logger: Logger }
 
   /**
@@ -52,8 +54,16 @@ export class IdentityWeb {
   constructor (configuration: Configuration, options: IdentityWebOptions, logger: Logger, { clock = systemClock, random = Math.random }: Surroundings = {}) {
     for (const warning of configuration.warnings) logger.warn({ configuration: warning }, 'configuration warning')
     const { tokenCache, tokenTimeout, identityDispatcher, dispatcher } = options
-    const credentials = new ClientCredentials({ clock, logger, tokenTimeout, managedIdentityToken: (...wanted) => this.#managedIdentityToken(...wanted), customSignedAssertionProviders: options.customSignedAssertionProviders ?? {} })
-    this.#provider = new TokenProvider(clock, credentials, identityDispatcher)
+    this.#credentials = new ClientCredentials({
+      clock,
+      logger,
+      tokenTimeout,
+      managedIdentityToken: (...wanted) => this.#managedIdentityToken(...wanted),
+      customSignedAssertionProviders: options.customSignedAssertionProviders ?? {},
+      identityDispatcher: () => this.#provider.identityDispatcher,
+      closed: this.#closed.signal,
+    })
+    this.#provider = new TokenProvider(clock, this.#credentials, identityDispatcher)
     this.#engine = new TokenEngine({
       maxEntries: tokenCache.maxEntries,
       tokenTimeout,
@@ -83,6 +93,18 @@ export class IdentityWeb {
     if (apis !== false) await prewarm(configuration, routeApis, acquirer, { ...options, apis, limit })
   }
 
+  /**
+   * Loads the certificates on this machine that calls as the app need, and tells in the log which of them cannot be used, or end soon. It never fails,
+   * since what is not there may come.
+   *
+   * @param limit milliseconds that are waited for it
+   */
+  async loadCredentials (routeApis: readonly RouteApi[], limit: number): Promise<void> {
+    const { configuration } = this.#services
+    const apps = credentialUsers(configuration, routeApis).map(({ acquireTokenOptions }) => configuration.app(acquireTokenOptions.authenticationOptionsName))
+    await endsWithin(this.#prewarm.clock, limit, this.#credentials.loadAhead(apps.filter(app => app !== undefined)))
+  }
+
   /** A client for one request: with the identities of its route, until the request ends, and with its log. */
   downstreamApiFor (binding: Binding): DownstreamApi {
     return new DownstreamClient(this.#services, binding)
@@ -95,6 +117,7 @@ export class IdentityWeb {
 
   /** Ends what is under way, closes what the engine opened, and forgets the tokens. */
   async close (): Promise<void> {
+    this.#closed.abort(new Error('the application is closing'))
     await Promise.all([this.#engine.close(), this.#services.transport.close()])
     await this.#provider.close()
   }
@@ -111,6 +134,12 @@ export class IdentityWeb {
     this.#headerRules.set(routeApis, rules)
     return rules
   }
+}
+
+/** The APIs that are called with a client credential, by their sections or by the routes. */
+function credentialUsers ({ apis }: Configuration, routeApis: readonly RouteApi[]): ApiConfiguration[] {
+  const ofSections = [...apis.values()].filter(api => api.scopes.length > 0 && api.acquireTokenOptions.managedIdentity === undefined)
+  return [...ofSections, ...routeApis.filter(({ identity }) => identity === 'client-credential').map(({ api }) => api)]
 }
 
 function sharedTokens ({ store, encryptionKeys, storeManagedIdentities }: TokenCacheOptions, surroundings: { clock: Clock, random: () => number, logger: Logger }): SharedTokens | undefined {

@@ -71,7 +71,8 @@ export async function identityWeb (fastify: FastifyInstance, pluginOptions: Fast
   fastify.addHook('onRoute', (route: RouteOptions) => declarations.check(route))
   fastify.addHook('onReady', async () => {
     declarations.throwFaults()
-    await identityWeb.prewarm(declarations.all, prewarmLimit(fastify))
+    const limit = prewarmLimit(fastify)
+    await Promise.all([identityWeb.loadCredentials(declarations.all, limit), identityWeb.prewarm(declarations.all, limit)])
   })
   fastify.addHook('onRequest', (request, reply, done) => {
     declarations.requireSound(request.routeOptions.config);

@@ -24,6 +24,11 @@ export class TokenProvider {
     this.#own = [...own, this.#managedIdentity]
   }
 
+  /** Carries what is sent to Entra ID. */
+  get identityDispatcher (): Dispatcher {
+    return this.#entraId
+  }
+
   /**
    * Asks for a token, once.
    *
