@@ -167,3 +167,13 @@ t.test('close may be called twice, and ends what is under way', async t => {
   await outcome
   await factory.close()
 })
+
+t.test('a daemon is told at its start of a certificate on this machine that cannot be used', async t => {
+  const { entra, todoApi } = await startWorld(t)
+  const { AzureAd, MyWebApi } = appSettings(entra, todoApi.baseUrl)
+  const log = logger()
+  factoryOf(t, { config: { AzureAd: { ...AzureAd, ClientCredentials: [{ SourceType: 'Path', CertificateDiskPath: '/nowhere/a.pem' }] }, MyWebApi }, logger: log })
+  while (log.warnings.length === 0) await new Promise(resolve => setImmediate(resolve))
+
+  t.match(log.warnings, [{ credential: 'AzureAd.ClientCredentials[0]', err: { message: /^there is no such file/ } }])
+})
