@@ -20,6 +20,7 @@ const first = await makeCertificate({ subject: 'CN=first' })
 const second = await makeCertificate({ subject: 'CN=second' })
 const pemOf = ({ key, cert }: Pick<MadeCertificate, 'key' | 'cert'>) => `${key}\n${cert}\n`
 const pfxOf = ({ key, cert }: MadeCertificate, password: string) => makePfx({ key, certs: [cert], password })
+const thumbprintOf = ({ thumbprintSha256 }: MadeCertificate) => Buffer.from(thumbprintSha256, 'hex').toString('base64url')
 const scope = 'api://todo/.default'
 
 type Tap = Parameters<typeof startRawServer>[0]
@@ -75,7 +76,7 @@ t.test('a route calls an API with a certificate from a PEM file, a PFX file with
 
     t.strictSame(responses.map(response => response.json()), Array(3).fill({ called: true }))
     t.equal(state.asked, 1)
-    t.match(state.assertions, [{ protectedHeader: { 'x5t#S256': Buffer.from(first.thumbprintSha256, 'hex').toString('base64url'), x5c: undefined } }])
+    t.match(state.assertions, [{ protectedHeader: { 'x5t#S256': thumbprintOf(first), x5c: undefined } }])
     t.match(lines.filter(({ level }) => Number(level) >= 40), [{ msg: 'client certificate ends soon: renew it', days: 0 }])
     t.notMatch(inspect(lines), /correct|BEGIN|eyJ/)
   }
@@ -184,7 +185,7 @@ t.test('a certificate that is replaced while 200 calls run, and is refused from 
 
   t.strictSame(await Promise.all(calls), Array(200).fill({ called: true }))
   t.equal(state.asked, 2)
-  t.equal(state.assertions[0]?.protectedHeader['x5t#S256'], Buffer.from(second.thumbprintSha256, 'hex').toString('base64url'))
+  t.equal(state.assertions[0]?.protectedHeader['x5t#S256'], thumbprintOf(second))
   t.strictSame(identityWeb.lines.filter(({ message }) => message !== 'client certificate ends soon: renew it' && message !== undefined && /certificate/.test(message)), [])
 })
 
@@ -273,4 +274,32 @@ t.test('the emulator takes the assertion, and a certificate that is replaced the
   writeFileSync(join(folder, 'a.pem'), pemOf(second))
   t.match(await identityWeb.downstreamApi.getForApp('MyWebApi', { acquireTokenOptions: { forceRefresh: true } }), [{ id: 1 }])
   t.equal(world.entra.tokenRequests.length, 3)
+})
+
+t.test('a certificate that is renewed in Key Vault is noticed within the hour, without a refusal and without waiting for it', async t => {
+  const { state, config } = await startEntra(t)
+  const emulator = await startEntraEmulator()
+  t.teardown(() => emulator.close())
+  emulator.registerManagedIdentity({ tenantId })
+  useEnvironment(t, emulator.env)
+  const renewable = await makeCertificate({ notAfter: new Date(Date.now() + 24 * HOUR) })
+  state.trusted = [renewable, second]
+  let value = pemOf(renewable)
+  const vault = await startKeyVault(t, { value: () => value })
+  const clock = new FakeClock()
+  const identityWeb = identityWebOf(t, { config: config({ SourceType: 'KeyVault', KeyVaultUrl: vault.origin, KeyVaultCertificateName: 'todo' }) }, { clock })
+  const acquire = (name: string) => identityWeb.tokenAcquirer.getTokenForApp(`api://${name}/.default`)
+  await acquire('first')
+  value = pemOf(second)
+  clock.setWall(Date.now())
+  clock.tick(HOUR)
+  clock.setWall(Date.now())
+
+  await acquire('old')
+  while (vault.requests.length < 4) await new Promise(resolve => setImmediate(resolve))
+  for (let count = 0; !state.assertions.some(({ protectedHeader }) => protectedHeader['x5t#S256'] === thumbprintOf(second)); count++) await acquire(`new-${count}`)
+
+  t.equal(state.assertions[1]?.protectedHeader['x5t#S256'], thumbprintOf(renewable), 'the one at hand is used meanwhile')
+  t.equal(state.asked, state.assertions.length, 'none was refused')
+  t.equal(vault.requests.length, 4)
 })
