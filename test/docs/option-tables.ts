@@ -43,7 +43,8 @@ export const blocks: Readonly<Record<string, string>> = {
   'app section keys without effect': `${keysWithoutEffect.map(key => `\`${key}\``).join(', ')}.`,
   'source types': sourceTypeTable(clientCredential),
   'client credentials': optionTable(clientCredential.options[0]),
-  'signed assertions': credentialTable(clientCredential, 'SignedAssertion'),
+  certificates: credentialTable(clientCredential, kind => ['Path', 'Base64Encoded', 'KeyVault'].includes(kind)),
+  'signed assertions': credentialTable(clientCredential, kind => kind.includes('SignedAssertion')),
 }
 
 /** A page with the blocks between its markers brought up to date. */
@@ -86,11 +87,11 @@ function sourceTypeTable ({ options }: { options: readonly v.GenericSchema[] }):
 }
 
 /** The keys of the kinds of a variant whose names hold `part`, beside those that all have. */
-function credentialTable ({ options }: { options: readonly v.GenericSchema[] }, part: string): string {
+function credentialTable ({ options }: { options: readonly v.GenericSchema[] }, isWanted: (kind: string) => boolean): string {
   const isCommon = (key: string) => options.every(option => key in entriesOf(option))
   return table(['`SourceType`', 'key', 'type', 'default', 'meaning'], options.flatMap(option => {
     const kind = String(bare(entriesOf(option)['sourceType']!).literal)
-    return kind.includes(part) ? optionsOf(option).filter(({ key }) => !isCommon(key)).map(({ key, type, default: value = '', meaning }) => [`\`${kind}\``, `\`${key}\``, type, value, meaning]) : []
+    return isWanted(kind) ? optionsOf(option).filter(({ key }) => !isCommon(key)).map(({ key, type, default: value = '', meaning }) => [`\`${kind}\``, `\`${key}\``, type, value, meaning]) : []
   }))
 }
 
