@@ -79,7 +79,8 @@ t.test('no secret is in a configuration fault', async t => {
   const value = 'sEcReT-value-8~Q'
   const sections = [
     { ClientSecret: { nested: value } }, { ClientSecrt: value }, { ClientCredentials: value }, { ClientCredentials: [value] }, { ClientCredentials: [{ SourceType: value }] },
-    { ClientCredentials: [{ SourceType: 'ClientSecret', ClientSecret: [value] }] }, { ClientCredentials: [{ SourceType: 'ClientSecret', Secret: value }] }, { ClientCredentials: [{ SourceType: 'Path', CertificateDiskPath: value, CertificatePassword: value }] },
+    { ClientCredentials: [{ SourceType: 'ClientSecret', ClientSecret: [value] }] }, { ClientCredentials: [{ SourceType: 'ClientSecret', Secret: value }] }, { ClientCredentials: [{ SourceType: 'Path', CertificateDiskPth: value, CertificatePassword: value }] },
+    { ClientCredentials: [{ SourceType: 'KeyVault', KeyVaultUrl: `https://user:${value}@contoso.vault.azure.net/`, KeyVaultCertificateName: value }] },
     { ClientId: `${value} ${value}` }, { TenantId: `${value}/` }, { Instance: `https://user:${value}@login.microsoftonline.com/` }, { Instance: `https://${value}:${value}@x/` },
     { Authority: `https://user:${value}@login.microsoftonline.com/x` },
   ]

@@ -42,3 +42,14 @@ t.test('who gives up gets the reason for that, whatever the file of a workload i
 
   await t.rejects(clientCredentials().proveWorkload('/no/such/file', contextOf({ signal: ended.signal })), { message: 'closing' })
 })
+
+t.test('when several cannot be used, the causes are those of all', async t => {
+  const app = appWith([
+    { sourceType: 'Base64Encoded', base64EncodedValue: 'AAAA' },
+    { sourceType: 'Path', certificateDiskPath: '/nowhere/a.pem' },
+  ])
+
+  const error = await clientCredentials().prove(app, contextOf()).then(() => undefined, (error: Error) => error)
+
+  t.match(error?.cause, { errors: [{ message: /^there is no certificate in it/ }, { message: /^there is no such file/ }] })
+})
