@@ -4,6 +4,7 @@ export type { AppRegistrationOptions, CertificateReplacementOptions, ManagedIden
 export type { Fault } from '../lib/emulator/faults.ts'
 export type { FederatedCredential } from '../lib/emulator/federated-credential.ts'
 export type { FederatedTokenOptions } from '../lib/emulator/federated-issuer.ts'
+export type { KeyVaultCertificate, KeyVaultPrincipal } from '../lib/emulator/key-vault.ts'
 export type { EmulatorEndpoint, RecordedAssertion, RecordedRequest } from '../lib/emulator/request-log.ts'
 export type { RegisteredCertificate } from '../lib/emulator/registered-certificate.ts'
 export type { ServiceAccount, ServiceAccountOptions } from '../lib/emulator/service-account.ts'

@@ -108,6 +108,7 @@ export class Directory {
   readonly #apps: RegisteredApp[] = []
   readonly #identities: RegisteredManagedIdentity[] = []
   readonly #tenants: { readonly tenantId: string, readonly domains: readonly string[] }[] = []
+  readonly #emptyTenant = randomUUID()
 
   /** @throws TypeError when an argument is not right */
   registerApp (options: AppRegistrationOptions): RegisteredApp {
@@ -131,7 +132,7 @@ export class Directory {
 
   /** @throws TypeError when an argument is not right */
   registerManagedIdentity (options: ManagedIdentityRegistrationOptions): RegisteredManagedIdentity {
-    const { clientId, objectId, resourceId, tenantId = this.#defaultTenant(), source, appRoleAssignments = {} } = parse(managedIdentityRegistration, options, 'registerManagedIdentity')
+    const { clientId, objectId, resourceId, tenantId = this.defaultTenant, source, appRoleAssignments = {} } = parse(managedIdentityRegistration, options, 'registerManagedIdentity')
     const identity: RegisteredManagedIdentity = Object.freeze({
       clientId: (clientId ?? randomUUID()).toLowerCase(),
       objectId: objectId ?? randomUUID(),
@@ -204,9 +205,9 @@ export class Directory {
     return assigned.filter(role => resource.roles?.includes(role) ?? true)
   }
 
-  /** A machine is in one tenant: identities that name none are in that of the first registration. */
-  #defaultTenant (): string {
-    return this.#apps[0]?.tenantId ?? this.#identities[0]?.tenantId ?? randomUUID()
+  /** The tenant of the machine and of the vault: that of the first registration. */
+  get defaultTenant (): string {
+    return this.#apps[0]?.tenantId ?? this.#identities[0]?.tenantId ?? this.#emptyTenant
   }
 }
 

@@ -7,7 +7,7 @@ const milliseconds = v.pipe(v.number(), v.minValue(0, 'expected at least 0'), v.
 
 const faultSchema = v.pipe(v.strictObject({
   /** Where it happens. Default: at the token and managed identity endpoints. */
-  endpoint: v.optional(v.picklist(['token', 'managed-identity', 'discovery', 'keys'], 'expected token, managed-identity, discovery or keys')),
+  endpoint: v.optional(v.picklist(['token', 'managed-identity', 'discovery', 'keys', 'key-vault'], 'expected token, managed-identity, discovery, keys or key-vault')),
   /** HTTP status of the answer. Default: 200 with a `body`, 400 with an `error` or `errorCodes`, else 503. */
   status: v.optional(v.pipe(v.number(), v.integer('expected a status'), v.minValue(200, 'expected a status from 200 on'), v.maxValue(599, 'expected a status up to 599'))),
   /** `Retry-After` of the answer: seconds, a date, or any text. */

@@ -1,7 +1,7 @@
 import { decodeJwt, decodeProtectedHeader } from 'jose'
 
 /** The kinds of endpoints that the emulator has. */
-export type EmulatorEndpoint = 'token' | 'managed-identity' | 'discovery' | 'keys' | 'unknown'
+export type EmulatorEndpoint = 'token' | 'managed-identity' | 'discovery' | 'keys' | 'key-vault' | 'unknown'
 
 /** A request that reached the emulator; secrets, assertions and identity headers are replaced by `***`. */
 export interface RecordedRequest {

@@ -9,6 +9,7 @@ import { Faults, type Fault } from '../../lib/emulator/faults.ts'
 import { FederatedIssuer, type FederatedTokenOptions } from '../../lib/emulator/federated-issuer.ts'
 import { identityDispatcher } from '../../lib/emulator/identity-dispatcher.ts'
 import { IssuerKeys } from '../../lib/emulator/issuer-keys.ts'
+import { KeyVault } from '../../lib/emulator/key-vault.ts'
 import { ManagedIdentityEndpoint } from '../../lib/emulator/managed-identity-endpoint.ts'
 import type { RecordedRequest } from '../../lib/emulator/request-log.ts'
 import { ServiceAccount, type ServiceAccountOptions } from '../../lib/emulator/service-account.ts'
@@ -16,6 +17,7 @@ import { TokenEndpoint } from '../../lib/emulator/token-endpoint.ts'
 import { TokenIssuer } from '../../lib/emulator/token-issuer.ts'
 import { entraId } from './entra-id.ts'
 import { federatedIssuers } from './federated-issuers.ts'
+import { keyVaultRoutes } from './key-vault.ts'
 import { managedIdentity } from './managed-identity.ts'
 import { requestRecorder } from './request-recorder.ts'
 
@@ -70,6 +72,8 @@ export interface EntraEmulator {
   readonly identityDispatcher: Dispatcher
   /** Registers the system-assigned identity, or a user-assigned one by its ids. */
   registerManagedIdentity (options?: ManagedIdentityRegistrationOptions): RegisteredManagedIdentity
+  /** A Key Vault of the tenant of the first registration. */
+  readonly keyVault: Pick<KeyVault, 'url' | 'setCertificate' | 'grant'>
   /** What reached the emulator, in order. */
   readonly requests: readonly RecordedRequest[]
   /** Those that asked for a token. */
@@ -97,6 +101,7 @@ export async function startEntraEmulator (options: EntraEmulatorOptions = {}): P
 
   const issuerOf = (tenantId: string) => `${instance}${tenantId.toLowerCase()}/v2.0`
   const issuer = await TokenIssuer.create(issuerOf, now)
+  const keyVault = new KeyVault({ instance: () => instance, issuerOf, directory, issuer, now })
   const issuers = new Map<string, FederatedIssuer>()
   const newIssuer = (kind: 'kubernetes' | 'federated') => {
     const path = `${kind}/${randomUUID()}`
@@ -119,6 +124,7 @@ export async function startEntraEmulator (options: EntraEmulatorOptions = {}): P
   await app.register(entraId, { issuerOf, issuer, now, directory, tokenEndpoint: new TokenEndpoint({ directory, issuer, issuerOf, issuerKeys, now, accessTokenLifetime, refreshIn }) })
   await app.register(federatedIssuers, { issuer: path => issuers.get(path) })
   await app.register(managedIdentity, { endpoint: new ManagedIdentityEndpoint({ directory, issuer, now, accessTokenLifetime, identityHeader }) })
+  await app.register(keyVaultRoutes, { keyVault })
   instance = `${await app.listen({ port, host })}/`.replace(/\/\/(127\.0\.0\.1|\[::1\]):/, host === 'localhost' ? '//localhost:' : '//$1:')
 
   const federatedIssuer = newIssuer('federated')
@@ -141,6 +147,7 @@ export async function startEntraEmulator (options: EntraEmulatorOptions = {}): P
     federatedIssuer: federatedIssuer.url,
     issueFederatedToken: options => federatedIssuer.issue(options),
     identityDispatcher: dispatcher,
+    keyVault,
     requests,
     get tokenRequests () { return requests.filter(({ endpoint }) => endpoint === 'token' || endpoint === 'managed-identity') },
     fail: fault => faults.add(fault),
