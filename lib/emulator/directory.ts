@@ -41,6 +41,9 @@ const tenantRegistration = v.strictObject({
   domains: v.optional(v.array(v.string()), []),
 })
 
+/** The platforms whose managed identity endpoint the emulator has. */
+export const sourceNames = ['app-service', 'azure-arc', 'cloud-shell', 'imds', 'machine-learning', 'service-fabric'] as const
+
 const managedIdentityRegistration = v.strictObject({
   /** Client id. Default: a new one. */
   clientId: v.optional(guid),
@@ -51,7 +54,7 @@ const managedIdentityRegistration = v.strictObject({
   /** Tenant that its tokens are of. Default: that of the first registration. */
   tenantId: v.optional(guid),
   /** The only endpoint that serves it. Default: all. */
-  source: v.optional(v.picklist(['app-service', 'imds'], 'expected app-service or imds')),
+  source: v.optional(v.picklist(sourceNames, `expected one of ${sourceNames.join(', ')}`)),
   /** App roles that it was given: role values by the API's App ID URI or client id. */
   appRoleAssignments: v.optional(roles),
 })
@@ -180,11 +183,11 @@ export class Directory {
     return this.#apps.find(app => same(app.tenantId, tenantId) && same(app.clientId, clientId))
   }
 
-  /** The identity that an endpoint is asked for: by one of the ids, or else the system-assigned one. */
+  /** The identity that an endpoint is asked for: by one of the ids, or else the system-assigned one, which has an id on Machine Learning only. */
   managedIdentity (source: ManagedIdentitySourceName, ids: { clientId?: string | undefined, objectId?: string | undefined, resourceId?: string | undefined }): RegisteredManagedIdentity | undefined {
     const asked = Object.entries(ids).find(([, id]) => id !== undefined) as [keyof typeof ids, string] | undefined
     return this.#identities.find(identity => (identity.source ?? source) === source &&
-      (asked === undefined ? identity.isSystemAssigned : !identity.isSystemAssigned && same(identity[asked[0]] ?? '', asked[1])))
+      (asked === undefined ? identity.isSystemAssigned : (source === 'machine-learning' || !identity.isSystemAssigned) && same(identity[asked[0]] ?? '', asked[1])))
   }
 
   /** The API of that name in a tenant, or of Microsoft's. */

@@ -186,9 +186,10 @@ export function keyVaultErrorBody (refusal: Refusal): object {
 const codes: Readonly<Record<number, string>> = { 400: 'BadParameter', 401: 'Unauthorized', 403: 'Forbidden', 404: 'SecretNotFound', 429: 'Throttled', 503: 'ServiceUnavailable' }
 
 function reasonOf (error: Error): string {
-  if (!(error instanceof errors.JWTClaimValidationFailed)) return `Error validating token: ${error.message}.`
-  if (error.claim === 'aud') return `AKV10022: Invalid audience. Expected ${RESOURCE}, found: ${String(error.payload.aud)}.`
-  return error.claim === 'iss' ? `AKV10032: Invalid issuer. Found ${String(error.payload.iss)}.` : `Error validating token: ${error.message}.`
+  const isClaim = error instanceof errors.JWTClaimValidationFailed
+  if (isClaim && error.claim === 'aud') return `AKV10022: Invalid audience. Expected ${RESOURCE}, found: ${String(error.payload.aud)}.`
+  if (isClaim && error.claim === 'iss') return `AKV10032: Invalid issuer. Found ${String(error.payload.iss)}.`
+  return `Error validating token: ${error.message}.`
 }
 
 function seconds (date: Date): number {

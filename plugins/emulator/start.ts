@@ -4,13 +4,15 @@ import type { Dispatcher } from 'undici'
 import * as v from 'valibot'
 import { hostText } from '../../lib/configuration/value-schemas.ts'
 import { addressedAuthority } from '../../lib/emulator/addressed-authority.ts'
-import { Directory, parse, type AppRegistrationOptions, type CertificateReplacementOptions, type ManagedIdentityRegistrationOptions, type ManagedIdentitySourceName, type RegisteredApp, type RegisteredManagedIdentity, type TenantRegistrationOptions } from '../../lib/emulator/directory.ts'
+import { ArcKey } from '../../lib/emulator/arc-key.ts'
+import { Directory, parse, sourceNames, type AppRegistrationOptions, type CertificateReplacementOptions, type ManagedIdentityRegistrationOptions, type ManagedIdentitySourceName, type RegisteredApp, type RegisteredManagedIdentity, type TenantRegistrationOptions } from '../../lib/emulator/directory.ts'
 import { Faults, type Fault } from '../../lib/emulator/faults.ts'
 import { FederatedIssuer, type FederatedTokenOptions } from '../../lib/emulator/federated-issuer.ts'
 import { identityDispatcher } from '../../lib/emulator/identity-dispatcher.ts'
 import { IssuerKeys } from '../../lib/emulator/issuer-keys.ts'
 import { KeyVault } from '../../lib/emulator/key-vault.ts'
 import { ManagedIdentityEndpoint } from '../../lib/emulator/managed-identity-endpoint.ts'
+import { managedIdentityEnvironment } from '../../lib/emulator/managed-identity-environment.ts'
 import type { RecordedRequest } from '../../lib/emulator/request-log.ts'
 import { ServiceAccount, type ServiceAccountOptions } from '../../lib/emulator/service-account.ts'
 import { TokenEndpoint } from '../../lib/emulator/token-endpoint.ts'
@@ -22,13 +24,19 @@ import { managedIdentity } from './managed-identity.ts'
 import { requestRecorder } from './request-recorder.ts'
 
 const seconds = v.pipe(v.number(), v.minValue(0, 'expected at least 0'))
+const pem = v.union([v.string(), v.instance(Buffer)], 'expected PEM')
+const keyAndCertificate = v.strictObject({ key: pem, cert: pem })
 const optionsSchema = v.strictObject({
   /** Default: a free one. */
   port: v.optional(v.pipe(v.number(), v.integer('expected a port'), v.minValue(0, 'expected a port'), v.maxValue(65_535, 'expected a port'))),
   /** The loopback address to listen on. Default: '127.0.0.1'. */
   host: v.optional(v.picklist(['127.0.0.1', '::1', 'localhost'], 'the emulator listens on loopback only: expected 127.0.0.1, ::1 or localhost')),
   /** Key and certificate (PEM) for https. Default: http. */
-  tls: v.optional(v.strictObject({ key: v.union([v.string(), v.instance(Buffer)], 'expected PEM'), cert: v.union([v.string(), v.instance(Buffer)], 'expected PEM') })),
+  tls: v.optional(keyAndCertificate),
+  /** Key and certificate (PEM) of Service Fabric's endpoint, which is https and known by its certificate. Default: it is not there. */
+  serviceFabric: v.optional(keyAndCertificate),
+  /** Where the key of Azure Arc is written, when that source is used. MSAL reads keys from the default only. Default: '/var/opt/azcmagent/tokens'. */
+  arcKeyFolder: v.optional(v.string()),
   /** Seconds that access tokens live. Default: 3,599 for apps, 86,399 for managed identities. */
   accessTokenLifetime: v.optional(seconds),
   /** Seconds after which Entra ID wants a token renewed. Default: half of a life of more than two hours, else it does not say. */
@@ -50,7 +58,12 @@ export interface EntraEmulator {
    * registered last, else of App Service.
    */
   readonly env: Readonly<Record<string, string>>
-  /** The variables that make a managed identity endpoint known. */
+  /**
+   * The variables that make a managed identity endpoint known. Those of Azure Arc come with its key, which is a file.
+   *
+   * @throws TypeError for Service Fabric without the option `serviceFabric`
+   * @throws Error for Azure Arc when the key cannot be written
+   */
   envOf (source: ManagedIdentitySourceName): Readonly<Record<string, string>>
   /** `iss` of the tenant's tokens. */
   issuer (tenantId: string): string
@@ -92,7 +105,7 @@ export interface EntraEmulator {
  * @throws TypeError when an option is not right, as is any address but a loopback one
  */
 export async function startEntraEmulator (options: EntraEmulatorOptions = {}): Promise<EntraEmulator> {
-  const { port = 0, host = '127.0.0.1', tls, accessTokenLifetime, refreshIn, authorityHosts = [], now = Date.now } = parse(optionsSchema, options, 'startEntraEmulator')
+  const { port = 0, host = '127.0.0.1', tls, serviceFabric, arcKeyFolder = '/var/opt/azcmagent/tokens', accessTokenLifetime, refreshIn, authorityHosts = [], now = Date.now } = parse(optionsSchema, options, 'startEntraEmulator')
   const directory = new Directory()
   const faults = new Faults()
   const identityHeader = randomBytes(16).toString('hex')
@@ -114,29 +127,25 @@ export async function startEntraEmulator (options: EntraEmulatorOptions = {}): P
     const path = url.slice(instance.length)
     return issuers.get(path)?.jwks ?? (path.endsWith('/v2.0') ? issuer.jwks(path.slice(0, -'/v2.0'.length)) : undefined)
   })
-  const app = fastify({
-    forceCloseConnections: true,
-    routerOptions: { ignoreTrailingSlash: true },
-    rewriteUrl: ({ url }) => addressedAuthority(url!).path,
-    ...tls && { https: tls }
-  }) as unknown as FastifyInstance
-  await app.register(requestRecorder, { requests, faults })
+  const arcKey = new ArcKey(arcKeyFolder)
+  const endpoint = new ManagedIdentityEndpoint({ directory, issuer, now, accessTokenLifetime, identityHeader, arcKey })
+  const app = await listener(tls)
+  const fabric = serviceFabric && await listener(serviceFabric)
   await app.register(entraId, { issuerOf, issuer, now, directory, tokenEndpoint: new TokenEndpoint({ directory, issuer, issuerOf, issuerKeys, now, accessTokenLifetime, refreshIn }) })
   await app.register(federatedIssuers, { issuer: path => issuers.get(path) })
-  await app.register(managedIdentity, { endpoint: new ManagedIdentityEndpoint({ directory, issuer, now, accessTokenLifetime, identityHeader }) })
+  await app.register(managedIdentity, { endpoint, sources: sourceNames.filter(name => name !== 'service-fabric') })
+  await fabric?.register(managedIdentity, { endpoint, sources: ['service-fabric'] })
   await app.register(keyVaultRoutes, { keyVault })
-  instance = `${await app.listen({ port, host })}/`.replace(/\/\/(127\.0\.0\.1|\[::1\]):/, host === 'localhost' ? '//localhost:' : '//$1:')
+  instance = await listen(app, port)
+  const environment = { instance, serviceFabric: fabric && { origin: await listen(fabric, 0), cert: serviceFabric.cert }, identityHeader, arcKey, directory }
+  const envOf = (source: ManagedIdentitySourceName) => Object.freeze(managedIdentityEnvironment(source, environment))
 
   const federatedIssuer = newIssuer('federated')
   const dispatcher = identityDispatcher({ origin: () => instance.slice(0, -1), cert: tls?.cert, authorityHosts })
-  const environments: Record<ManagedIdentitySourceName, Readonly<Record<string, string>>> = {
-    'app-service': Object.freeze({ IDENTITY_ENDPOINT: `${instance}msi/token`, IDENTITY_HEADER: identityHeader }),
-    imds: Object.freeze({ AZURE_POD_IDENTITY_AUTHORITY_HOST: instance.slice(0, -1) }),
-  }
   return {
     instance,
-    get env () { return environments[directory.source ?? 'app-service'] },
-    envOf: source => environments[source],
+    get env () { return envOf(directory.source ?? 'app-service') },
+    envOf,
     issuer: issuerOf,
     jwksUri: tenantId => `${instance}${tenantId.toLowerCase()}/discovery/v2.0/keys`,
     registerApp: options => directory.registerApp(options),
@@ -153,8 +162,24 @@ export async function startEntraEmulator (options: EntraEmulatorOptions = {}): P
     fail: fault => faults.add(fault),
     rotateKeys: () => issuer.rotateKeys(),
     async close () {
-      await app.close()
+      await Promise.all([app.close(), fabric?.close()])
       await dispatcher.destroy()
+      arcKey.remove()
     },
+  }
+
+  async function listener (https: typeof tls): Promise<FastifyInstance> {
+    const app = fastify({
+      forceCloseConnections: true,
+      routerOptions: { ignoreTrailingSlash: true },
+      rewriteUrl: ({ url }) => addressedAuthority(url!).path,
+      ...https && { https },
+    }) as unknown as FastifyInstance
+    await app.register(requestRecorder, { requests, faults })
+    return app
+  }
+
+  async function listen (app: FastifyInstance, port: number): Promise<string> {
+    return `${await app.listen({ port, host })}/`.replace(/\/\/(127\.0\.0\.1|\[::1\]):/, host === 'localhost' ? '//localhost:' : '//$1:')
   }
 }
