@@ -36,7 +36,7 @@ export class ManagedIdentityEndpoint {
     const { check, answer, words = {} } = this.#protocols[source]
     check(request)
     const { resource: asked } = request.parameters
-    if (!asked) throw words.noResource ?? new Refusal(400, 'invalid_request', 'The resource parameter is missing')
+    if (!asked) throw words.noResource?.() ?? new Refusal(400, 'invalid_request', 'The resource parameter is missing')
 
     const identity = this.#identity(source, request.parameters)
     const resource = directory.resource(identity.tenantId, asked)
@@ -74,7 +74,7 @@ export class ManagedIdentityEndpoint {
 
     const ids = Object.fromEntries(Object.entries(selectors).map(([id, name]) => [id, parameters[name]]))
     const identity = this.#options.directory.managedIdentity(source, ids)
-    if (identity === undefined) throw words.noIdentity ?? new Refusal(400, 'invalid_request', 'Identity not found')
+    if (identity === undefined) throw words.noIdentity?.() ?? new Refusal(400, 'invalid_request', 'Identity not found')
     return identity
   }
 }

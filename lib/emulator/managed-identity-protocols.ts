@@ -30,7 +30,7 @@ export interface ManagedIdentityProtocol {
   readonly answer: (token: IssuedToken) => Record<string, string | number>
   readonly errorBody: (refusal: Refusal) => object
   /** How the platform says what all refuse, where it has words of its own. */
-  readonly words?: { readonly noResource?: Refusal, readonly noIdentity?: Refusal, readonly noSuchResource?: (resource: string) => Refusal }
+  readonly words?: { readonly noResource?: () => Refusal, readonly noIdentity?: () => Refusal, readonly noSuchResource?: (resource: string) => Refusal }
   /** The `WWW-Authenticate` header of a 401. */
   readonly challenge?: () => string
 }
@@ -92,13 +92,13 @@ export function managedIdentityProtocols ({ identityHeader, arcKey }: ProtocolOp
     'service-fabric': {
       check ({ parameters, headers }) {
         if (headers['secret'] === undefined) throw new Refusal(400, 'SecretHeaderNotFound', 'Secret is not found in the request headers.')
-        if (headers['secret'] !== identityHeader) throw noFabricIdentity
+        if (headers['secret'] !== identityHeader) throw noFabricIdentity()
         if (parameters['api-version'] !== '2019-07-01-preview') throw new Refusal(400, 'InvalidApiVersion', `The api-version '${parameters['api-version'] ?? ''}' is not supported. Supported version is '2019-07-01-preview'.`)
       },
       selectors: {},
       answer: token => ({ ...common(token), expires_on: token.issuedOn + token.lifetime }),
       errorBody: ({ error, message }) => ({ error: { correlationId: randomUUID(), code: error, message } }),
-      words: { noIdentity: noFabricIdentity, noResource: new Refusal(400, 'ArgumentNullOrEmpty', "The parameter 'resource' should not be null or empty string.") },
+      words: { noIdentity: noFabricIdentity, noResource: () => new Refusal(400, 'ArgumentNullOrEmpty', "The parameter 'resource' should not be null or empty string.") },
     },
 
     /** @see https://github.com/AzureAD/microsoft-authentication-library-for-dotnet/issues/5167 */
@@ -115,7 +115,9 @@ export function managedIdentityProtocols ({ identityHeader, arcKey }: ProtocolOp
   }
 }
 
-const noFabricIdentity = new Refusal(404, 'ManagedIdentityNotFound', 'Managed identity not found for the specified application host.')
+function noFabricIdentity (): Refusal {
+  return new Refusal(404, 'ManagedIdentityNotFound', 'Managed identity not found for the specified application host.')
+}
 
 /** What endpoints on a machine ask of everybody on it. */
 function requireMachine (earliest: string): ManagedIdentityProtocol['check'] {

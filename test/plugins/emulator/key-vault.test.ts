@@ -154,6 +154,35 @@ t.test('faults happen at the vault in its words, and never where tokens are aske
   t.match(await get(entra, 'web'), { status: 500, body: { message: 'a slip of the test' } })
 })
 
+t.test('a vault can be as hostile to SecretClient as a test wants', async t => {
+  const { entra, client } = await start(t)
+  entra.keyVault.grant(client)
+  entra.keyVault.setCertificate('web', { pfx: 'no PKCS #12', contentType: 'text/html' })
+  const vault = new SecretClient(entra.keyVault.url, { getToken: async () => ({ token: await tokenOf(entra), expiresOnTimestamp: Date.now() + 3_600_000 }) }, { ...vaultOptions, retryOptions: { maxRetries: 0 } })
+  t.match(await vault.getSecret('web'), { value: 'no PKCS #12', properties: { contentType: 'text/html' } })
+
+  for (const [fault, error] of [
+    [{ status: 500 }, { name: 'RestError', statusCode: 500, code: 'InternalServerError' }],
+    [{ status: 429, retryAfter: 1 }, { name: 'RestError', statusCode: 429, code: 'Throttled' }],
+    [{ status: 403 }, { name: 'RestError', statusCode: 403, code: 'Forbidden' }],
+    [{ body: '<html>' }, { name: 'RestError', code: 'PARSE_ERROR' }],
+    [{ body: '<html>', contentType: 'text/html' }, { name: 'TypeError' }],
+    [{ body: '{}' }, { name: 'TypeError' }],
+    [{ reset: true }, { name: 'RestError', code: 'ECONNRESET' }],
+  ] as const) {
+    entra.fail({ endpoint: 'key-vault', ...fault })
+    await t.rejects(vault.getSecret('web'), error)
+  }
+  entra.fail({ endpoint: 'key-vault', hang: true })
+  const { length } = entra.requests
+  const controller = new AbortController()
+  const asked = t.rejects(vault.getSecret('web', { abortSignal: controller.signal }), { name: 'AbortError' })
+  while (entra.requests.length === length) await new Promise(resolve => setImmediate(resolve))
+  controller.abort()
+  await asked
+  t.equal((await vault.getSecret('web')).name, 'web', 'and then all is well again')
+})
+
 t.test('arguments that are not right are refused by name', async t => {
   const { entra: { keyVault, fail } } = await start(t)
   for (const [call, message] of [
