@@ -49,6 +49,6 @@ export function createCredential (configuration: ClientCredentialConfiguration, 
       const { customSignedAssertionProviderName: name = '', customSignedAssertionProviderData: data = {} } = configuration
       return new CustomSignedAssertion({ name, provider: services.customSignedAssertionProviders[name]!, data: Object.freeze(data) }, where, services)
     }
-    default: throw new Error('this version does not serve the source type')
+    default: throw new Error('Node cannot serve the source type')
   }
 }

@@ -23,7 +23,7 @@ t.test('options that have no JSON, or say more than it, are never taken for othe
   const plans = new HeaderPlans()
   const circular: Record<string, unknown> = {}
   circular['self'] = circular
-  for (const options of [{ acquireTokenOptions: { managedIdentity: { userAssignedClientId: undefined } } }, { a: () => {} }, { a: Symbol('a') }, circular, [circular], { a: new Array(2) }, { a: 1n }, { a: null }, new Date(), Object.create({ a: 1 }), { a: { toJSON: () => ({}) } }, { toJSON: () => ({}) }, { a: 'x'.repeat(2_000) }]) {
+  for (const options of [{ acquireTokenOptions: { managedIdentity: { userAssignedClientId: undefined } } }, { a: () => {} }, { a: Symbol('a') }, circular, [circular], { a: new Array(2) }, { a: 1n }, { a: null }, new Date(), Object.create({ a: 1 }), { a: { toJSON: () => ({}) } }, { toJSON: () => ({}) }, { a: 'x'.repeat(2_001) }, { a: 'x'.repeat(1_500), b: 'x'.repeat(1_500) }]) {
     plans.set('app', 'a', options, prepared)
     t.equal(plans.get('app', 'a', options), undefined)
   }
