@@ -1,5 +1,6 @@
 import type { INetworkModule, NetworkRequestOptions, NetworkResponse } from '@azure/msal-node'
 import { request, type Dispatcher } from 'undici'
+import { boundedText } from '../bounded-text.ts'
 import { redact } from '../redact.ts'
 import { isReservedHeader } from '../reserved-headers.ts'
 
@@ -56,7 +57,7 @@ export class MsalNetworkClient implements INetworkModule {
         body: options?.body ?? null,
       })
       const headers = flatHeaders(response.headers)
-      const text = await boundedText(response.body)
+      const text = await boundedText(response.body, MAX_BODY)
       const token = tokenOrError(response.statusCode, text, now())
       const body = token['error'] === undefined ? token : tokenOrError(response.statusCode, redact(text, secretsOf(options)), now())
       Object.assign(this.evidence, { status: response.statusCode, retryAfter: headers['retry-after'], body })
@@ -91,17 +92,6 @@ function secretsOf ({ headers = {}, body = '' }: NetworkRequestOptions = {}): st
 function flatHeaders (headers: Dispatcher.ResponseData['headers']): Record<string, string> {
   const flat = Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, String(value)]))
   return flat['retry-after'] === undefined ? flat : { ...flat, 'Retry-After': flat['retry-after'] }
-}
-
-async function boundedText (body: Dispatcher.ResponseData['body']): Promise<string> {
-  const chunks: Buffer[] = []
-  let length = 0
-  for await (const chunk of body as AsyncIterable<Buffer>) {
-    length += chunk.length
-    if (length > MAX_BODY) throw new Error(`the answer is longer than ${MAX_BODY} bytes`)
-    chunks.push(chunk)
-  }
-  return Buffer.concat(chunks).toString()
 }
 
 /**
