@@ -1,5 +1,5 @@
 import * as v from 'valibot'
-import { abortSignal, claimsText, described, guidText, headers, nonEmpty, parameters, tenantText, unsupported } from './value-schemas.ts'
+import { abortSignal, claimsText, described, guidText, headers, nonEmpty, tenantText, tokenRequestParameters, unsupported } from './value-schemas.ts'
 
 /** The managed identity to acquire with. A key without an id is a fault: it would select the system-assigned identity instead of the one that was meant. */
 export const managedIdentityOptions = v.pipe(v.partial(v.strictObject({
@@ -18,7 +18,7 @@ export const acquireTokenOptions = v.partial(v.strictObject({
   /** The app section to use instead of the default one. */
   authenticationOptionsName: described(nonEmpty, 'The app section to use instead of the default one.'),
   /** Tenant to ask instead of the app section's: its id or domain name. */
-  tenant: described(tenantText, 'Tenant to ask instead of the app section\'s: its id or domain name.'),
+  tenant: described(tenantText, 'Tenant to ask instead of the app section\'s: its id or domain name. Without effect under `ciamlogin.com`.'),
   /** Claims to ask for, as JSON. Goes past the cache. */
   claims: described(claimsText, 'Claims to ask for, as JSON. Goes past the cache.'),
   /** Names the token request in the sign-in logs: a GUID. Default: a new one. */
@@ -28,7 +28,7 @@ export const acquireTokenOptions = v.partial(v.strictObject({
   /** Path of a federated managed identity, sent as `fmi_path`. */
   fmiPath: described(nonEmpty, 'Path of a federated managed identity, sent as `fmi_path`.'),
   /** Added to the query of the token request. */
-  extraQueryParameters: described(parameters, 'Added to the query of the *token request*.'),
+  extraQueryParameters: described(tokenRequestParameters, 'Added to the query of the *token request*, before the app section\'s.'),
   /** Added to the headers of the token request. */
   extraHeadersParameters: described(headers, 'Added to the headers of the *token request*.'),
   /** Session key of a long-running process on behalf of a user. */

@@ -1,6 +1,8 @@
 import type * as v from 'valibot'
+import { addressOf, hasPolicies, isAuthorityIgnored, type Address } from '../authorities/address.ts'
+import { mergeParameters } from '../authorities/query-parameters.ts'
+import { hasRegions } from '../authorities/region.ts'
 import { azureAdOptions, keysWithoutEffect } from './app-options.ts'
-import { splitAuthority, type AuthorityParts } from './authority-url.ts'
 import type { clientCredential } from './client-credential-options.ts'
 import { deepFreeze } from './freeze.ts'
 import { readOptions } from './read-options.ts'
@@ -24,10 +26,13 @@ export interface AppConfiguration {
   readonly clientCapabilities: readonly string[]
   readonly knownAuthorities: readonly string[]
   readonly appHomeTenantId: string | undefined
+  /** In lower case and without spaces; `undefined` where the authority has no regions. */
   readonly azureRegion: string | undefined
   readonly sendX5C: boolean
-  readonly domain: string | undefined
-  readonly signUpSignInPolicyId: string | undefined
+  /** The policy of Azure AD B2C; `undefined` where the authority has no policies. */
+  readonly policy: string | undefined
+  /** Whether the authority is asked for its endpoints before the first token. */
+  readonly isDiscovered: boolean
   readonly extraQueryParameters: Readonly<Record<string, string>>
   readonly audiences: readonly string[]
   readonly tokenDecryptionCredentials: readonly Readonly<Record<string, unknown>>[]
@@ -55,23 +60,20 @@ export function parseApp (name: string, where: string, section: unknown, faults:
   const options = readOptions(azureAdOptions, section, where, faults, { jsonText: true })
   if (options === undefined) return undefined
 
-  warnings.push(...warningsOf(options, name).map(warning => `${where}${warning}`))
-  const { instance, tenantId } = addressOf(options)
+  const { query, ...address } = addressOf(options)
+  warnings.push(...warningsOf(options, address, name).map(warning => `${where}${warning}`))
   const { clientId, audience, audiences = [] } = options
   return deepFreeze({
     name,
-    instance: instance && `${new URL(instance).href.replace(/\/+$/, '')}/`,
-    tenantId,
+    ...address,
     clientId,
     clientCredentials: credentialsOf(options),
     clientCapabilities: options.clientCapabilities ?? [],
     knownAuthorities: options.knownAuthorities ?? [],
     appHomeTenantId: options.appHomeTenantId,
-    azureRegion: options.azureRegion,
+    azureRegion: address.instance !== undefined && hasRegions(address.instance) ? options.azureRegion : undefined,
     sendX5C: options.sendX5C ?? false,
-    domain: options.domain,
-    signUpSignInPolicyId: options.signUpSignInPolicyId,
-    extraQueryParameters: options.extraQueryParameters ?? {},
+    extraQueryParameters: mergeParameters(query, options.extraQueryParameters),
     audiences: [...new Set(audience === undefined ? audiences : [audience, ...audiences])],
     tokenDecryptionCredentials: options.tokenDecryptionCredentials ?? [],
     isIdentity: isIdentity(options),
@@ -88,27 +90,20 @@ function credentialsOf ({ clientCredentials = [], clientCredentialsUsingManagedI
   ]
 }
 
-/** Instance and tenant: from their own keys, or else from `Authority`. */
-function addressOf ({ instance, tenantId, authority }: AppOptions): AuthorityParts {
-  return isIgnored(authority, instance, tenantId) || authority === undefined ? { instance, tenantId } : splitAuthority(authority)
-}
-
-function isIgnored (authority: string | undefined, instance: string | undefined, tenantId: string | undefined): boolean {
-  return authority !== undefined && (instance !== undefined || tenantId !== undefined)
-}
-
 function isIdentity (options: AppOptions): boolean {
   const { instance, tenantId, clientId, authority, clientCredentials, clientCredentialsUsingManagedIdentity, clientCertificates, clientSecret } = options
   return [instance, tenantId, clientId, authority, clientCredentials, clientCredentialsUsingManagedIdentity, clientCertificates, clientSecret].some(value => value !== undefined) || Object.keys(options).length === 0
 }
 
 /** What is read but does not do what it says; each to be put behind the section's path. */
-function warningsOf (options: AppOptions, name: string): string[] {
-  const { authority, instance, tenantId, clientCredentials = [] } = options
+function warningsOf (options: AppOptions, { instance }: Pick<Address, 'instance'>, name: string): string[] {
+  const { azureRegion, signUpSignInPolicyId, clientCredentials = [] } = options
   const idle = keysWithoutEffect.filter(key => key in options).map(key => inStyleOf(name, key))
   return [
     ...idle.length > 0 ? [`: ${idle.join(', ')} ${idle.length === 1 ? 'has' : 'have'} no effect here`] : [],
-    ...isIgnored(authority, instance, tenantId) ? [`.${inStyleOf(name, 'authority')}: ignored, since Instance or TenantId is given`] : [],
+    ...isAuthorityIgnored(options) ? [`.${inStyleOf(name, 'authority')}: ignored, since Instance or TenantId is given`] : [],
+    ...azureRegion !== undefined && instance !== undefined && !hasRegions(instance) ? [`.${inStyleOf(name, 'azureRegion')}: has no effect, since the authority has no regional endpoints`] : [],
+    ...signUpSignInPolicyId !== undefined && instance !== undefined && !hasPolicies({ instance }) ? [`.${inStyleOf(name, 'signUpSignInPolicyId')}: has no effect, since only Azure AD B2C has policies`] : [],
     ...clientCredentials.length > 0 ? (['clientCredentialsUsingManagedIdentity', 'clientCertificates', 'clientSecret'] as const).filter(key => options[key] !== undefined).map(key => `.${inStyleOf(name, key)}: ignored, since ClientCredentials is given`) : [],
   ]
 }

@@ -1,9 +1,8 @@
 import * as v from 'valibot'
-import { splitAuthority } from './authority-url.ts'
+import { addressFault, type AddressOptions } from '../authorities/address.ts'
 import { clientCredential } from './client-credential-options.ts'
 import { isSection } from './own-entries.ts'
-import { authorityFault, instanceFault } from './url-rules.ts'
-import { clientIdText, described, guidText, hostText, nonEmpty, parameters, tenantText, unsupported } from './value-schemas.ts'
+import { clientIdText, described, guidText, hostText, nonEmpty, policyText, regionText, tenantText, tokenRequestParameters, unsupported } from './value-schemas.ts'
 
 /** Name of the app section that is meant where none is named. */
 export const DEFAULT_APP_SECTION = 'AzureAd'
@@ -22,11 +21,11 @@ export const azureAdOptions = v.pipe(v.partial(v.strictObject({
   /** The cloud, as in `https://login.microsoftonline.com/`. */
   instance: described(nonEmpty, 'The cloud, as in `https://login.microsoftonline.com/`: a Microsoft one, a loopback host, or one of `KnownAuthorities`.'),
   /** The tenant's id or domain name. */
-  tenantId: described(tenantText, 'The tenant\'s id or domain name.'),
+  tenantId: described(tenantText, 'The tenant\'s id or domain name. External ID and B2C have one without it.'),
   /** Client id of the app registration. */
   clientId: described(clientIdText, 'Client id of the app registration.'),
   /** Instance and tenant in one URL, instead of both. */
-  authority: described(nonEmpty, 'Instance and tenant in one URL. Ignored, with a warning, beside either of them.'),
+  authority: described(nonEmpty, 'Instance and tenant in one URL; a query joins `ExtraQueryParameters`. Ignored, with a warning, beside `Instance` or `TenantId`.'),
   /** What the app proves itself with: the first that loads. */
   clientCredentials: described(v.array(clientCredential), 'What the app proves itself with: the first that can be used. [Which](credentials.md).'),
   /** The certificates of older configurations. */
@@ -43,16 +42,19 @@ export const azureAdOptions = v.pipe(v.partial(v.strictObject({
   /** Capabilities of the app, as in `['cp1']`; apply to every flow. */
   clientCapabilities: described(v.array(nonEmpty), 'Capabilities of the app, as in `["cp1"]`; for managed identities too.'),
   /** Other hosts that may be an authority: `host`, or `host:port`. */
-  knownAuthorities: described(v.array(hostText), 'Other hosts that may be an authority: `host`, or `host:port`.'),
+  knownAuthorities: described(v.array(hostText), 'Other hosts that may be an authority: `host`, or `host:port`. Their endpoints are those of their OpenID configuration.'),
   /** Tenant that gives app tokens where `tenantId` names none. */
-  appHomeTenantId: described(tenantText, 'Tenant that gives app tokens where `TenantId` is `common` or `organizations`.'),
+  appHomeTenantId: described(tenantText, 'Tenant that gives app tokens where `TenantId` is `common`, `organizations` or `consumers`.'),
   /** Added to the query of every token request. */
-  extraQueryParameters: described(parameters, 'Added to the query of every token request.'),
-  azureRegion: described(nonEmpty, 'Read for compatibility; regional endpoints are not used yet.'),
+  extraQueryParameters: described(tokenRequestParameters, 'Added to the query of every token request; what a call gives goes before it.'),
+  /** Region whose endpoint app tokens are asked for at, as in `westus2`, or `TryAutoDetect`. */
+  azureRegion: described(regionText, 'Region whose endpoint gives app tokens, as in `westus2`; `TryAutoDetect` asks the platform.'),
   /** Whether a client assertion carries the certificate's chain, so that Entra ID may trust its subject and issuer. Default: false. */
   sendX5C: described(v.boolean(), 'Whether a client assertion carries the certificate\'s chain, for app registrations that trust its subject and issuer.'),
-  domain: described(nonEmpty, 'Read for compatibility; B2C policies are not served yet.'),
-  signUpSignInPolicyId: described(nonEmpty, 'Read for compatibility; B2C policies are not served yet.'),
+  /** The tenant of B2C. */
+  domain: described(nonEmpty, 'The tenant of Azure AD B2C, as in `contoso.onmicrosoft.com`; read where there is a policy.'),
+  /** User flow or custom policy of B2C. */
+  signUpSignInPolicyId: described(policyText, 'User flow or custom policy of Azure AD B2C, part of its token endpoint.'),
   audience: described(nonEmpty, 'Read for compatibility; inbound tokens are not validated yet.'),
   audiences: described(v.array(nonEmpty), 'Read for compatibility; inbound tokens are not validated yet.'),
   tokenDecryptionCredentials: described(v.array(v.record(v.string(), v.unknown())), 'Read for compatibility; inbound tokens are not validated yet.'),
@@ -61,23 +63,26 @@ export const azureAdOptions = v.pipe(v.partial(v.strictObject({
   ...withoutEffect,
 })), v.rawCheck(({ dataset: { value: input }, addIssue }) => {
   if (!isSection(input)) return
-  const [key, message] = addressFault(input) ?? []
+  const [key, message] = addressFault(addressOptions(input)) ?? []
   if (key !== undefined && message !== undefined) addIssue({ message, path: [{ type: 'object', origin: 'value', input, key, value: input[key] }] })
 }))
 
 type Unsupported = 'userAssignedManagedIdentityClientId' | 'tokenDecryptionCertificates'
 export type AzureAdOptions = Omit<v.InferInput<typeof azureAdOptions>, Unsupported>
 
-/** The key that says where the app proves itself, and why no secret must be sent there. */
-function addressFault ({ instance, tenantId, authority, knownAuthorities }: Record<string, unknown>): [key: string, fault: string | undefined] | undefined {
-  const known = Array.isArray(knownAuthorities) ? knownAuthorities.filter(item => typeof item === 'string') : []
-  if (typeof instance === 'string') return ['instance', instanceFault(instance, known)]
-  if (instance !== undefined || tenantId !== undefined || typeof authority !== 'string') return undefined
-
-  const fault = authorityFault(authority, known)
-  return ['authority', fault ?? tenantFault(splitAuthority(authority).tenantId)]
+/** What there is as text, before anything else has been checked. */
+function addressOptions (input: Record<string, unknown>): AddressOptions {
+  const { instance, tenantId, authority, domain, signUpSignInPolicyId, knownAuthorities } = input
+  return {
+    instance: textOf(instance),
+    tenantId: textOf(tenantId),
+    authority: textOf(authority),
+    domain: textOf(domain),
+    signUpSignInPolicyId: textOf(signUpSignInPolicyId),
+    knownAuthorities: Array.isArray(knownAuthorities) ? knownAuthorities.filter(item => typeof item === 'string') : [],
+  }
 }
 
-function tenantFault (tenantId: string | undefined): string | undefined {
-  return tenantId === undefined || v.is(tenantText, tenantId) ? undefined : 'expected the id or the domain name of a tenant as the first part of the path'
+function textOf (value: unknown): string | undefined {
+  return typeof value === 'string' ? value : undefined
 }

@@ -9,14 +9,6 @@ neverAnApi.addSubnet('64:ff9b::a9fe:0', 112, 'ipv6') // link-local, as NAT64 rea
 neverAnApi.addAddress('168.63.129.16', 'ipv4') // WireServer, the platform channel of Azure's virtual machines
 neverAnApi.addAddress('fd00:ec2::254', 'ipv6') // metadata of EC2
 
-// https://learn.microsoft.com/entra/identity-platform/authentication-national-cloud, and their older names.
-const microsoftHosts = new Set([
-  'login.microsoftonline.com', 'login.microsoft.com', 'login.windows.net', 'sts.windows.net',
-  'login.microsoftonline.us', 'login.usgovcloudapi.net',
-  'login.partner.microsoftonline.cn', 'login.chinacloudapi.cn',
-  'login.microsoftonline.de', 'login.sovcloud-identity.fr',
-])
-
 // https://learn.microsoft.com/azure/key-vault/general/about-keys-secrets-certificates: one label before the suffix of each cloud.
 const vaultHost = /^[a-z0-9-]+\.vault\.(azure\.net|azure\.cn|usgovcloudapi\.net|microsoftazure\.de)$/
 
@@ -35,29 +27,6 @@ function isNeverAnApi (hostname: string): boolean {
   return family !== 0 && neverAnApi.check(address, family === 6 ? 'ipv6' : 'ipv4')
 }
 
-/** Why `text` cannot be the `Instance` of an app; `undefined` when it can. */
-export function instanceFault (text: string, knownAuthorities: readonly string[]): string | undefined {
-  const fault = authorityFault(text, knownAuthorities)
-  if (fault !== undefined) return fault
-  const { host, pathname } = new URL(text)
-  return microsoftHosts.has(host) && /[^/]/.test(pathname) ? 'expected the host alone; the tenant belongs into TenantId' : undefined
-}
-
-/** Why secrets must not be sent to the host of `text`; `undefined` when they may. */
-export function authorityFault (text: string, knownAuthorities: readonly string[]): string | undefined {
-  const fault = webUrlFault(text)
-  if (fault !== undefined) return fault
-  const { hostname, host } = new URL(text)
-  const known = isMicrosoftAuthority(host) || isLoopbackHost(hostname) ||
-    knownAuthorities.some(authority => hostOf(authority) === host)
-  return known ? undefined : `the host ${host} is not known to be an authority; list it in KnownAuthorities if it is`
-}
-
-/** Whether `host`, as `URL` gives it, is one that Microsoft issues tokens at. */
-export function isMicrosoftAuthority (host: string): boolean {
-  return microsoftHosts.has(host) || /^[a-z0-9-]+\.(ciamlogin|b2clogin)\.com$/.test(host)
-}
-
 /** Why a certificate must not be asked of the vault `text`; `undefined` when it may. */
 export function vaultUrlFault (text: string): string | undefined {
   const fault = webUrlFault(text)
@@ -68,13 +37,8 @@ export function vaultUrlFault (text: string): string | undefined {
   return 'expected a vault of Azure, as in https://contoso.vault.azure.net/'
 }
 
-/** The host as `URL` gives it: in lower case, and without the port of https. */
-export function hostOf (authority: string): string | undefined {
-  return URL.canParse(`https://${authority}`) ? new URL(`https://${authority}`).host : undefined
-}
-
 /** What holds for every URL that secrets or tokens are sent to. */
-function webUrlFault (text: string): string | undefined {
+export function webUrlFault (text: string): string | undefined {
   if (!URL.canParse(text)) return 'expected an absolute URL'
   const { protocol, hostname, username, password, search, hash } = new URL(text)
   if (username !== '' || password !== '') return 'a URL must not hold credentials'

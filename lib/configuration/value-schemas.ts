@@ -1,5 +1,7 @@
 import type { Dispatcher } from 'undici'
 import * as v from 'valibot'
+import { isFreeParameter, reservedParameterFault } from '../authorities/query-parameters.ts'
+import { normalRegion } from '../authorities/region.ts'
 
 // What single values look like. Messages never hold the value: it may be a secret.
 
@@ -25,6 +27,12 @@ export const hostText = v.pipe(v.string(), v.regex(/^([a-z0-9.-]+|\[[0-9a-f:]+\]
 export const headerValueText = v.pipe(v.string(), v.regex(headerValue, 'a header value must not hold CR, LF, other control characters, or characters above U+00FF'))
 export const headers = v.pipe(v.record(v.pipe(v.string(), v.regex(headerName, 'expected the name of a header')), headerValueText), v.check(isWithoutTwins, 'a header is there twice, in different letter case'))
 export const parameters = v.record(v.string(), v.string())
+/** Parameters for the query of token requests: none that OAuth gives a meaning, since the engine decides what is asked for, and as whom. */
+export const tokenRequestParameters = v.pipe(v.record(v.pipe(v.string(), v.check(isFreeParameter, reservedParameterFault)), v.string()), v.check(isWithoutTwins, 'a parameter is there twice, in different letter case'))
+/** A user flow or custom policy of Azure AD B2C. */
+export const policyText = v.pipe(v.string(), v.regex(/^[a-z0-9_-]+$/i, 'expected the name of a policy'))
+/** Kept as it is in the names of hosts. */
+export const regionText = v.pipe(v.string(), v.transform(normalRegion), v.regex(/^[a-z0-9]+$/, 'expected a region, as in westus2, or TryAutoDetect'))
 export const claimsText = v.pipe(v.string(), v.check(isJsonObject, 'expected a JSON object as text'))
 
 const finite = v.pipe(v.number(), v.finite('expected a finite number'))

@@ -1,5 +1,5 @@
 import { Agent, type Dispatcher } from 'undici'
-import { hostOf, isMicrosoftAuthority } from '../configuration/url-rules.ts'
+import { hostOf, isMicrosoftHost } from '../authorities/hosts.ts'
 import { pathOfAuthority } from './addressed-authority.ts'
 
 export interface IdentityDispatcherOptions {
@@ -31,5 +31,5 @@ export function identityDispatcher ({ origin, cert, authorityHosts }: IdentityDi
 
 /** A host of Microsoft's, or a region of one. */
 function isAuthority (host: string): boolean {
-  return isMicrosoftAuthority(host) || isMicrosoftAuthority(host.slice(host.indexOf('.') + 1))
+  return isMicrosoftHost(host) || isMicrosoftHost(host.slice(host.indexOf('.') + 1))
 }

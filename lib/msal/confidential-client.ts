@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import type { AuthenticationResult, ClientCredentialRequest, ConfidentialClientApplication } from '@azure/msal-node'
+import { authorityUrl, type Authority } from '../authorities/authority.ts'
 import type { ClientAuthentication, ClientAuthenticationContext } from '../credentials/client-credential.ts'
 import type { Proof } from '../credentials/client-credentials.ts'
-import type { Authority } from '../tokens/authority.ts'
 import type { Token } from '../tokens/token.ts'
 import type { ClientCredentialsRequest, ManagedIdentityRequest, OnBehalfOfRequest } from '../tokens/token-request.ts'
 import type { WorkloadIdentity } from '../tokens/workload-identity.ts'
@@ -131,11 +131,12 @@ function msalAuthority ({ instance, tenantId }: Authority): string {
 }
 
 /** What MSAL would otherwise ask the authority for. Entra ID's endpoints follow from the authority, so that no request is needed. */
-function authorityMetadata ({ instance, tenantId, tokenEndpoint }: Authority): string {
+function authorityMetadata (authority: Authority): string {
+  const base = authorityUrl(authority)
   return JSON.stringify({
-    issuer: `${instance}${tenantId}/v2.0`,
-    authorization_endpoint: `${instance}${tenantId}/oauth2/v2.0/authorize`,
-    token_endpoint: tokenEndpoint,
-    jwks_uri: `${instance}${tenantId}/discovery/v2.0/keys`,
+    issuer: `${base}v2.0`,
+    authorization_endpoint: `${base}oauth2/v2.0/authorize`,
+    token_endpoint: authority.tokenEndpoint,
+    jwks_uri: `${base}discovery/v2.0/keys`,
   })
 }

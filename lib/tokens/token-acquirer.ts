@@ -1,10 +1,11 @@
+import { authorityForApp } from '../authorities/authority.ts'
+import { mergeParameters } from '../authorities/query-parameters.ts'
 import type { Configuration } from '../configuration/configuration.ts'
 import type { AcquireTokenOptions, ManagedIdentityOptions } from '../configuration/schema.ts'
 import { DEFAULT_APP_SECTION } from '../configuration/app-options.ts'
 import { checkAcquireTokenOptions } from '../configuration/override.ts'
 import { UserTokenRequiredError } from '../errors.ts'
 import type { Logger } from '../logger.ts'
-import { authorityForApp } from './authority.ts'
 import { identityOf, type Identity } from './identity.ts'
 import { requireDefaultScope, resourceOf } from './scopes.ts'
 import type { TokenEngine } from './token-engine.ts'
@@ -132,7 +133,7 @@ export class ConfiguredTokenAcquirer implements TokenAcquirer {
       claims: options.claims,
       clientCapabilities,
       fmiPath: options.fmiPath,
-      extraQueryParameters: { ...extraQueryParameters, ...options.extraQueryParameters },
+      extraQueryParameters: mergeParameters(extraQueryParameters, options.extraQueryParameters),
       extraHeadersParameters: { ...options.extraHeadersParameters },
       correlationId: options.correlationId,
     }

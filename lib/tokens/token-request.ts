@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto'
+import type { Authority } from '../authorities/authority.ts'
 import type { AppConfiguration } from '../configuration/configuration.ts'
 import type { ManagedIdentityOptions } from '../configuration/schema.ts'
-import type { Authority } from './authority.ts'
 import type { Identity } from './identity.ts'
 import type { Provider } from './retry-rules.ts'
 import type { TokenEntry } from './token-entry.ts'
@@ -158,7 +158,8 @@ class UserRequest implements PreparedRequest {
 }
 
 /**
- * One key for everything that the token depends on, the correlation id aside, which only names the request.
+ * One key for everything that the token depends on: not the correlation id, which only names the request, and not the region that is asked,
+ * since all give the same token.
  * JSON keeps the parts apart, so no choice of values makes two different requests collide; the hash keeps it short. The user assertion,
  * which is all that differs between the users of an API, has a hash of its own behind it.
  */
@@ -183,8 +184,8 @@ function entraParts ({ authority, app, extraQueryParameters, extraHeadersParamet
   return [...authorityParts(authority), app.name, sortedEntries(extraQueryParameters), sortedEntries(extraHeadersParameters)]
 }
 
-function authorityParts ({ instance, tenantId, clientId }: Authority): string[] {
-  return [instance, tenantId, clientId]
+function authorityParts ({ instance, tenantId, policy, clientId }: Authority): (string | null)[] {
+  return [instance, tenantId, policy ?? null, clientId]
 }
 
 function assertionHash (userAssertion: string): string {

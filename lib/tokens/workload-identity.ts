@@ -1,9 +1,9 @@
 import * as v from 'valibot'
+import { instanceFault } from '../authorities/address.ts'
+import type { Authority } from '../authorities/authority.ts'
 import { ConfigurationError } from '../errors.ts'
 import type { ManagedIdentityOptions } from '../configuration/schema.ts'
-import { instanceFault } from '../configuration/url-rules.ts'
 import { clientIdText, tenantText } from '../configuration/value-schemas.ts'
-import type { Authority } from './authority.ts'
 import { isWorkload, selectionFaults, type Environment } from './managed-identity-source.ts'
 
 /** An identity that the platform proves with a token in a file, as Kubernetes does, and where that is exchanged. */
@@ -37,5 +37,5 @@ export function workloadIdentity (identity: ManagedIdentityOptions, environment:
   const instance = `${new URL(host).href.replace(/\/+$/, '')}/`
   const tenantId = AZURE_TENANT_ID.toLowerCase()
   const clientId = identity.userAssignedClientId ?? AZURE_CLIENT_ID
-  return Object.freeze({ authority: Object.freeze({ instance, tenantId, clientId, tokenEndpoint: `${instance}${tenantId}/oauth2/v2.0/token` }), tokenFile })
+  return Object.freeze({ authority: Object.freeze({ instance, tenantId, policy: undefined, clientId, tokenEndpoint: `${instance}${tenantId}/oauth2/v2.0/token`, isDiscovered: false, region: undefined }), tokenFile })
 }

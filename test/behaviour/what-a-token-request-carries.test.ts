@@ -62,6 +62,43 @@ t.test('each option reaches the request, and has a token of its own', async t =>
   ])
 })
 
+t.test('a parameter of the call goes before the app\'s, whatever the letter case of its name', async t => {
+  const { acquire, sent } = await appWith(t, { extraQueryParameters: { dc: 'one', slice: 'a' } })
+
+  await acquire(scope, { extraQueryParameters: { SLICE: 'b' } })
+
+  t.match(sent(), [{ query: { dc: 'one', slice: 'b', SLICE: undefined } }])
+})
+
+t.test('a parameter that OAuth gives a meaning is a fault, in the configuration and in a call', async t => {
+  const { acquire, requests } = await appWith(t)
+  for (const name of ['client_secret', 'client_assertion', 'assertion', 'Grant_Type', 'scope', 'client_id', 'claims']) {
+    await t.rejects(appWith(t, { ExtraQueryParameters: { [name]: 'sEcReT' } }), { code: 'FST_IDW_CONFIG_INVALID', faults: [`AzureAd.ExtraQueryParameters.${name}: OAuth gives this parameter a meaning, and the engine its value: use the option that is meant for it`] } as never)
+    await t.rejects(acquire(scope, { extraQueryParameters: { [name]: 'sEcReT' } }), { code: 'FST_IDW_CONFIG_INVALID', message: /OAuth gives this parameter a meaning/ })
+  }
+  t.strictSame(requests, [])
+})
+
+t.test('the correlation id of a call is sent, and has no token of its own', async t => {
+  const { acquire, sent } = await appWith(t)
+  const [first, second] = ['0d9b6f0a-9a64-4c0f-8d7a-7a3f5b9c2e01', '0d9b6f0a-9a64-4c0f-8d7a-7a3f5b9c2e02'] as const
+
+  t.match(await acquire(scope, { correlationId: first }), { correlationId: first, tokenSource: 'identity-provider' })
+  t.match(await acquire(scope, { correlationId: second }), { correlationId: first, tokenSource: 'cache' })
+
+  t.match(sent(), [{ headers: { 'client-request-id': first } }])
+  t.equal(sent().length, 1)
+})
+
+t.test('a section with other client capabilities has tokens of its own', async t => {
+  const { acquire, sent } = await appWith(t, { clientCapabilities: ['cp1'] })
+
+  t.match(await acquire(scope), { accessToken: 'token 1' })
+  t.match(await acquire(scope, { authenticationOptionsName: 'Second' }), { accessToken: 'token 2' })
+
+  t.match(sent(), [{ form: { claims: /xms_cc/ } }, { form: { claims: undefined } }])
+})
+
 t.test('claims and client capabilities are sent as one claims parameter', async t => {
   const { acquire, sent } = await appWith(t, { clientCapabilities: ['cp1'] })
 

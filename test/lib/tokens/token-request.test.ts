@@ -3,7 +3,7 @@ import t from 'tap'
 import fc from 'fast-check'
 import { prepare, UserRequests, tokenKey, type ClientCredentialsRequest, type ManagedIdentityRequest, type OnBehalfOfRequest, type TokenRequest } from '../../../lib/tokens/token-request.ts'
 import type { AppConfiguration } from '../../../lib/configuration/configuration.ts'
-import type { Authority } from '../../../lib/tokens/authority.ts'
+import type { Authority } from '../../../lib/authorities/authority.ts'
 
 // Few characters, those of JSON and of separators among them, make collisions likely where parts could run into each other.
 const text = fc.oneof(fc.string({ maxLength: 4 }), fc.stringMatching(/^[ab",:;|/\\[\]{}\0]{0,4}$/))
@@ -12,10 +12,12 @@ const list = fc.array(text, { maxLength: 3 })
 const record = fc.dictionary(text, text, { maxKeys: 3 })
 const uniqueList = fc.uniqueArray(text, { maxLength: 4 })
 
+const authority: fc.Arbitrary<Authority> = fc.record({ instance: text, tenantId: text, policy: optional, clientId: text, tokenEndpoint: fc.constant(''), isDiscovered: fc.constant(false), region: fc.constant(undefined) })
+
 const clientCredentials: fc.Arbitrary<ClientCredentialsRequest> = fc.record({
   flow: fc.constant('clientCredentials' as const),
   app: fc.record({ name: text }) as unknown as fc.Arbitrary<AppConfiguration>,
-  authority: fc.record({ instance: text, tenantId: text, clientId: text, tokenEndpoint: fc.constant('') }),
+  authority,
   scopes: list,
   claims: optional,
   clientCapabilities: list,
@@ -28,7 +30,7 @@ const clientCredentials: fc.Arbitrary<ClientCredentialsRequest> = fc.record({
 const managedIdentity: fc.Arbitrary<ManagedIdentityRequest> = fc.record({
   flow: fc.constant('managedIdentity' as const),
   managedIdentity: fc.record({ userAssignedClientId: optional, userAssignedObjectId: optional, userAssignedResourceId: optional }) as fc.Arbitrary<ManagedIdentityRequest['managedIdentity']>,
-  workloadIdentity: fc.option(fc.record({ authority: fc.record({ instance: text, tenantId: text, clientId: text, tokenEndpoint: fc.constant('') }), tokenFile: fc.constant('') }), { nil: undefined }),
+  workloadIdentity: fc.option(fc.record({ authority, tokenFile: fc.constant('') }), { nil: undefined }),
   resource: text,
   scopes: list,
   claims: optional,
@@ -60,6 +62,7 @@ t.test('any one field that is changed gives another key', async t => {
     clientCapabilities: (request, value) => ({ ...request, clientCapabilities: [...request.clientCapabilities, value] }),
     instance: (request, value) => changed(request, value, 'instance'),
     tenantId: (request, value) => changed(request, value, 'tenantId'),
+    policy: (request, value) => changed(request, value, 'policy'),
     clientId: (request, value) => changed(request, value, 'clientId'),
     'app section': (request, value) => request.flow !== 'managedIdentity' ? { ...request, app: { ...request.app, name: `${request.app.name}${value}x` } } : undefined,
     userAssertion: (request, value) => request.flow === 'onBehalfOf' ? { ...request, userAssertion: `${request.userAssertion}${value}x` } : undefined,
@@ -89,6 +92,12 @@ t.test('an id of one kind is not the same id of another kind', async () => {
   }))
 })
 
+t.test('the region and the endpoint that are asked have no part in the key', async () => {
+  fc.assert(fc.property(fc.oneof(clientCredentials, onBehalfOf), text, (request, value) => {
+    return tokenKey(request) === tokenKey({ ...request, authority: { ...request.authority, region: value, tokenEndpoint: value, isDiscovered: true } })
+  }))
+})
+
 t.test('the order of scopes, capabilities, parameters and headers does not matter', async () => {
   fc.assert(fc.property(request, uniqueList.chain(items => fc.tuple(fc.constant(items), fc.shuffledSubarray(items, { minLength: items.length }))), (request, [items, shuffled]) => {
     const entries = (names: string[]) => Object.fromEntries(names.map(name => [name, `of ${name}`]))
@@ -110,7 +119,7 @@ t.test('a token that was asked for with claims is kept in place of the one witho
 
 t.test('what may be said of a request names its API and identity, and nothing of the user', async t => {
   const app = { name: 'AzureAd' } as AppConfiguration
-  const authority = { instance: 'https://login.example/', tenantId: 'contoso', clientId: 'client', tokenEndpoint: 'https://login.example/contoso/oauth2/v2.0/token' }
+  const authority = { instance: 'https://login.example/', tenantId: 'contoso', policy: undefined, clientId: 'client', tokenEndpoint: 'https://login.example/contoso/oauth2/v2.0/token', isDiscovered: false, region: undefined }
   const common = { app, authority, scopes: ['s'], claims: undefined, clientCapabilities: [], extraQueryParameters: {}, extraHeadersParameters: {}, correlationId: undefined }
   const user = prepare({ ...common, flow: 'onBehalfOf', userAssertion: 'the assertion' }, 'Api')
 
@@ -127,8 +136,8 @@ t.test('a key is short, however long the request is, and shows nothing of it', a
   t.match(tokenKey({ flow: 'managedIdentity', managedIdentity: {}, resource: 'r'.repeat(100_000), scopes: [], claims: undefined, clientCapabilities: [], correlationId: undefined }), /^[\w-]{43}$/)
 })
 
-function changed (request: TokenRequest, value: string, field: 'instance' | 'tenantId' | 'clientId'): TokenRequest | undefined {
-  const more = (authority: Authority) => ({ ...authority, [field]: `${authority[field]}${value}x` })
+function changed (request: TokenRequest, value: string, field: 'instance' | 'tenantId' | 'policy' | 'clientId'): TokenRequest | undefined {
+  const more = (authority: Authority) => ({ ...authority, [field]: `${authority[field] ?? ''}${value}x` })
   if (request.flow !== 'managedIdentity') return { ...request, authority: more(request.authority) }
   return request.workloadIdentity && { ...request, workloadIdentity: { ...request.workloadIdentity, authority: more(request.workloadIdentity.authority) } }
 }

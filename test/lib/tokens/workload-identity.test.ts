@@ -7,7 +7,7 @@ const read = (environment: Record<string, string>, identity: ManagedIdentityOpti
 
 t.test('the variables of a pod say who it is, where it proves itself, and where its token is', async t => {
   t.strictSame(read(pod), {
-    authority: { instance: 'https://login.microsoftonline.com/', tenantId: 'contoso', clientId: 'the-pod', tokenEndpoint: 'https://login.microsoftonline.com/contoso/oauth2/v2.0/token' },
+    authority: { instance: 'https://login.microsoftonline.com/', tenantId: 'contoso', policy: undefined, clientId: 'the-pod', tokenEndpoint: 'https://login.microsoftonline.com/contoso/oauth2/v2.0/token', isDiscovered: false, region: undefined },
     tokenFile: pod.AZURE_FEDERATED_TOKEN_FILE,
   })
   t.match(read({ ...pod, AZURE_AUTHORITY_HOST: 'https://login.microsoftonline.us' }), { authority: { instance: 'https://login.microsoftonline.us/', tokenEndpoint: 'https://login.microsoftonline.us/contoso/oauth2/v2.0/token' } })
