@@ -63,7 +63,7 @@ export class IdentityWeb {
       identityDispatcher: () => this.#provider.identityDispatcher,
       closed: this.#closed.signal,
     })
-    this.#provider = new TokenProvider(clock, this.#credentials, identityDispatcher)
+    this.#provider = new TokenProvider(clock, this.#credentials, identityDispatcher, logger)
     this.#engine = new TokenEngine({
       maxEntries: tokenCache.maxEntries,
       tokenTimeout,

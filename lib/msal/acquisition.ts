@@ -1,4 +1,5 @@
 import type { Dispatcher } from 'undici'
+import type { AuthorityEndpoints } from '../authorities/endpoints.ts'
 import type { ClientCredentials } from '../credentials/client-credentials.ts'
 
 /** The circumstances of one acquisition. */
@@ -14,4 +15,5 @@ export interface Acquisition {
 /** The circumstances of one acquisition for which an app proves itself. */
 export interface AppAcquisition extends Acquisition {
   readonly credentials: ClientCredentials
+  readonly endpoints: AuthorityEndpoints
 }

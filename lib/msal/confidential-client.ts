@@ -18,8 +18,12 @@ import type { AppAcquisition } from './acquisition.ts'
  * @throws TokenAcquisitionError
  */
 export async function acquireWithClientCredential (request: ClientCredentialsRequest, acquisition: AppAcquisition): Promise<Token> {
-  const { fmiPath } = request
-  return acquireProven(request, acquisition, provingApp(request, acquisition), (client, common) => client.acquireTokenByClientCredential({ ...common, ...fmiPath !== undefined && { fmiPath } }))
+  const { authority, fmiPath } = request
+  return acquireProven(request, acquisition, {
+    tokenEndpoint: await acquisition.endpoints.forApp(authority, acquisition.signal),
+    prove: provingApp(request, acquisition),
+    acquire: (client, common) => client.acquireTokenByClientCredential({ ...common, ...fmiPath !== undefined && { fmiPath } }),
+  })
 }
 
 /**
@@ -29,8 +33,12 @@ export async function acquireWithClientCredential (request: ClientCredentialsReq
  * @throws TokenAcquisitionError
  */
 export async function acquireOnBehalfOf (request: OnBehalfOfRequest, acquisition: AppAcquisition): Promise<Token> {
-  const { userAssertion: oboAssertion } = request
-  return acquireProven(request, acquisition, provingApp(request, acquisition), (client, common) => client.acquireTokenOnBehalfOf({ ...common, oboAssertion }))
+  const { authority, userAssertion: oboAssertion } = request
+  return acquireProven(request, acquisition, {
+    tokenEndpoint: await acquisition.endpoints.forUser(authority, acquisition.signal),
+    prove: provingApp(request, acquisition),
+    acquire: (client, common) => client.acquireTokenOnBehalfOf({ ...common, oboAssertion }),
+  })
 }
 
 /**
@@ -43,7 +51,11 @@ export async function acquireOnBehalfOf (request: OnBehalfOfRequest, acquisition
 export async function acquireWithWorkloadIdentity (request: ManagedIdentityRequest, { authority, tokenFile }: WorkloadIdentity, acquisition: AppAcquisition): Promise<Token> {
   const { scopes, claims, clientCapabilities, correlationId } = request
   const proven = { authority, scopes, claims, clientCapabilities, correlationId, extraQueryParameters: {}, extraHeadersParameters: {} }
-  return acquireProven(proven, acquisition, context => acquisition.credentials.proveWorkload(tokenFile, context), (client, common) => client.acquireTokenByClientCredential(common))
+  return acquireProven(proven, acquisition, {
+    tokenEndpoint: authority.tokenEndpoint,
+    prove: context => acquisition.credentials.proveWorkload(tokenFile, context),
+    acquire: (client, common) => client.acquireTokenByClientCredential(common),
+  })
 }
 
 /** What all flows say. */
@@ -60,17 +72,25 @@ type CommonRequest = Required<Pick<ClientCredentialRequest, 'scopes' | 'skipCach
 
 type Acquire = (client: ConfidentialClientApplication, common: CommonRequest) => Promise<AuthenticationResult | null>
 
+/** What tells the flows apart. */
+interface Flow {
+  /** Where the token is asked for. */
+  readonly tokenEndpoint: string
+  readonly prove: Prove
+  readonly acquire: Acquire
+}
+
 /** Proves the client, and once more where Entra ID refuses the credential in a way that one that is loaded anew may cure. */
-async function acquireProven (request: ProvenRequest, acquisition: AppAcquisition, prove: Prove, acquire: Acquire): Promise<Token> {
-  const { clientId, tenantId, tokenEndpoint } = request.authority
+async function acquireProven (request: ProvenRequest, acquisition: AppAcquisition, { tokenEndpoint, prove, acquire }: Flow): Promise<Token> {
+  const { clientId, tenantId } = request.authority
   const context = { clientId, tenantId, tokenEndpoint, signal: acquisition.signal }
   const { authentication, reload } = await prove(context)
   try {
-    return await acquireAlone(request, acquisition, authentication, acquire)
+    return await acquireAlone(request, acquisition, { tokenEndpoint, authentication }, acquire)
   } catch (error) {
     if (reload === undefined || !isCredentialRefused(error)) throw error
     if (!await succeeds(reload())) throw error
-    return acquireAlone(request, acquisition, (await prove(context)).authentication, acquire)
+    return acquireAlone(request, acquisition, { tokenEndpoint, authentication: (await prove(context)).authentication }, acquire)
   }
 }
 
@@ -86,7 +106,7 @@ function succeeds (work: Promise<void>): Promise<boolean> {
 async function acquireAlone (
   request: ProvenRequest,
   { signal, dispatcher, now }: AppAcquisition,
-  authentication: ClientAuthentication,
+  { tokenEndpoint, authentication }: { tokenEndpoint: string, authentication: ClientAuthentication },
   acquire: Acquire
 ): Promise<Token> {
   const { authority, scopes, claims, clientCapabilities } = request
@@ -99,7 +119,7 @@ async function acquireAlone (
       clientId: authority.clientId,
       authority: msalAuthority(authority),
       knownAuthorities: [new URL(authority.instance).host],
-      authorityMetadata: authorityMetadata(authority),
+      authorityMetadata: authorityMetadata(authority, tokenEndpoint),
       clientCapabilities: [...clientCapabilities],
       ...authentication,
     },
@@ -130,13 +150,13 @@ function msalAuthority ({ instance, tenantId }: Authority): string {
   return `${instance.replace(/^http:/, 'https:')}${tenantId}`
 }
 
-/** What MSAL would otherwise ask the authority for. Entra ID's endpoints follow from the authority, so that no request is needed. */
-function authorityMetadata (authority: Authority): string {
+/** What MSAL would otherwise ask the authority for. Whether it is asked, and for which region, is decided before. */
+function authorityMetadata (authority: Authority, tokenEndpoint: string): string {
   const base = authorityUrl(authority)
   return JSON.stringify({
     issuer: `${base}v2.0`,
     authorization_endpoint: `${base}oauth2/v2.0/authorize`,
-    token_endpoint: authority.tokenEndpoint,
+    token_endpoint: tokenEndpoint,
     jwks_uri: `${base}discovery/v2.0/keys`,
   })
 }

@@ -1,5 +1,7 @@
 import { Agent, type Dispatcher } from 'undici'
+import { AuthorityEndpoints } from '../authorities/endpoints.ts'
 import type { ClientCredentials } from '../credentials/client-credentials.ts'
+import type { Logger } from '../logger.ts'
 import type { Clock } from '../tokens/clock.ts'
 import type { TokenRequest } from '../tokens/token-request.ts'
 import type { Token } from '../tokens/token.ts'
@@ -10,18 +12,20 @@ import { acquireWithManagedIdentity } from './managed-identity.ts'
 export class TokenProvider {
   readonly #clock: Clock
   readonly #credentials: ClientCredentials
+  readonly #endpoints: AuthorityEndpoints
   readonly #entraId: Dispatcher
   /** Of its own, without a proxy: the endpoint is on this machine. */
   readonly #managedIdentity = new Agent()
   readonly #own: readonly Agent[]
 
   /** @param identityDispatcher carries what is sent to Entra ID; without it, the provider opens and closes its own connections */
-  constructor (clock: Clock, credentials: ClientCredentials, identityDispatcher: Dispatcher | undefined) {
+  constructor (clock: Clock, credentials: ClientCredentials, identityDispatcher: Dispatcher | undefined, logger: Logger) {
     const own = identityDispatcher === undefined ? [new Agent()] : []
     this.#clock = clock
     this.#credentials = credentials
     this.#entraId = identityDispatcher ?? own[0]!
     this.#own = [...own, this.#managedIdentity]
+    this.#endpoints = new AuthorityEndpoints({ clock, logger, dispatcher: this.#entraId, platform: this.#managedIdentity })
   }
 
   /** Carries what is sent to Entra ID. */
@@ -36,7 +40,7 @@ export class TokenProvider {
    */
   readonly ask = (request: TokenRequest, signal: AbortSignal): Promise<Token> => {
     const now = () => this.#clock.now()
-    const ofApp = { signal, now, dispatcher: this.#entraId, credentials: this.#credentials }
+    const ofApp = { signal, now, dispatcher: this.#entraId, credentials: this.#credentials, endpoints: this.#endpoints }
     switch (request.flow) {
       case 'clientCredentials': return acquireWithClientCredential(request, ofApp)
       case 'onBehalfOf': return acquireOnBehalfOf(request, ofApp)
@@ -47,6 +51,7 @@ export class TokenProvider {
   }
 
   async close (): Promise<void> {
+    this.#endpoints.close()
     await Promise.all(this.#own.map(dispatcher => dispatcher.destroy()))
   }
 }

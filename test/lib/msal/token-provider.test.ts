@@ -4,6 +4,7 @@ import { TokenProvider } from '../../../lib/msal/token-provider.ts'
 import { clientCredentials } from '../../fixtures/credentials.ts'
 import { requestOfUser } from '../../fixtures/engine.ts'
 import { FakeClock } from '../../fixtures/fake-clock.ts'
+import { loggerOf } from '../../fixtures/identity-web.ts'
 import { answerJson, startRawServer, type RawRequest } from '../../fixtures/raw-server.ts'
 
 const { signal } = new AbortController()
@@ -12,7 +13,7 @@ const assertionOf = ({ body }: RawRequest) => new URLSearchParams(body).get('ass
 async function providerFor (t: Parameters<typeof startRawServer>[0], answer: Parameters<typeof startRawServer>[1]) {
   const { origin, requests } = await startRawServer(t, answer)
   const clock = new FakeClock()
-  const provider = new TokenProvider(clock, clientCredentials(), undefined)
+  const provider = new TokenProvider(clock, clientCredentials(), undefined, loggerOf([]))
   t.teardown(() => provider.close())
   const app = { name: 'AzureAd', clientCredentials: [{ sourceType: 'ClientSecret', clientSecret: 'secret' }] } as unknown as AppConfiguration
   const askFor = (user: string) => {

@@ -1,0 +1,37 @@
+import { request, type Dispatcher } from 'undici'
+import { boundedText } from '../bounded-text.ts'
+import type { Clock } from '../tokens/clock.ts'
+import { untilAborted } from '../until-aborted.ts'
+
+export interface GetTextOptions {
+  readonly dispatcher: Dispatcher
+  readonly clock: Clock
+  /** Milliseconds. */
+  readonly limit: number
+  /** Bytes of the body. */
+  readonly maxBody: number
+  readonly headers?: Readonly<Record<string, string>>
+  /** Ends it before the limit. */
+  readonly signal: AbortSignal
+}
+
+/**
+ * What stands at `url`, whatever the status; a redirect is not followed.
+ *
+ * @throws when there is no answer, or none within the limits
+ */
+export async function getText (url: string, { dispatcher, clock, limit, maxBody, headers = {}, signal }: GetTextOptions): Promise<{ status: number, text: string }> {
+  const deadline = new AbortController()
+  const cancel = clock.after(limit, () => deadline.abort(new Error(`no answer within ${limit} ms`)))
+  const ends = AbortSignal.any([signal, deadline.signal])
+  try {
+    return await untilAborted(exchange(url, { dispatcher, headers, signal: ends }, maxBody), ends)
+  } finally {
+    cancel()
+  }
+}
+
+async function exchange (url: string, options: { dispatcher: Dispatcher, headers: Readonly<Record<string, string>>, signal: AbortSignal }, maxBody: number): Promise<{ status: number, text: string }> {
+  const { statusCode, body } = await request(url, options)
+  return { status: statusCode, text: await boundedText(body, maxBody) }
+}
