@@ -1,7 +1,7 @@
 import type { ApiConfiguration } from '../configuration/configuration.ts'
 import { DownstreamBodyError, DownstreamStatusError } from '../errors.ts'
 import { redact } from '../redact.ts'
-import { headerValue } from './answer-headers.ts'
+import { headerValue, isPlainJson } from './answer-headers.ts'
 import { parseJson, toArrayBuffer, toHeaders, toText } from './downstream-response.ts'
 import type { Exchange } from './exchange.ts'
 import { isJson } from './request-body.ts'
@@ -19,6 +19,7 @@ export function typedBody ({ status, headers }: Pick<Exchange, 'status' | 'heade
   if (responseType === 'text') return toText(body)
   if (body.length === 0) return undefined
 
+  if (isPlainJson(headers)) return parseJson(toText(body), name)
   const mediaType = headerValue(headers, 'content-type')
   if (mediaType === undefined) return responseType === 'json' ? parseJson(toText(body), name) : toText(body)
   if (isJson(mediaType)) return parseJson(toText(body), name)
