@@ -1,3 +1,4 @@
+import { isPrototypeKey } from '../configuration/prototype-keys.ts'
 import { webUrlFault } from '../configuration/url-rules.ts'
 import { isFreeParameter, reservedParameterFault } from './query-parameters.ts'
 import { hostKind, isListed, tenantOfHost } from './hosts.ts'
@@ -173,6 +174,14 @@ function authorityFault (url: URL): string | undefined {
   if (isTfp(segmentsOf(url)[0]) && !hasPolicies({ instance: url.origin })) return 'tfp is a path of Azure AD B2C, which is under <name>.b2clogin.com or a custom domain'
   if (tenantId !== undefined && !isTenant(tenantId)) return 'expected the id or the domain name of a tenant as the first part of the path'
   if (policy !== undefined && !policyShape.test(policy)) return 'expected the name of a policy behind the tenant'
-  if (![...url.searchParams.keys()].every(isFreeParameter)) return `its query: ${reservedParameterFault}`
+  const fault = queryFault([...url.searchParams.keys()])
+  return fault === undefined ? undefined : `its query: ${fault}`
+}
+
+/** What holds for `ExtraQueryParameters`, of names that come in a query. */
+function queryFault (names: readonly string[]): string | undefined {
+  if (names.some(isPrototypeKey)) return 'a parameter of this name is not allowed'
+  if (!names.every(isFreeParameter)) return reservedParameterFault
+  if (new Set(names.map(name => name.toLowerCase())).size < names.length) return 'a parameter is there twice, in any letter case'
   return undefined
 }

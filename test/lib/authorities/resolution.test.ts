@@ -136,6 +136,8 @@ t.test('what cannot be an authority is a fault that says what to write', async t
     [{ Authority: 'https://contoso.b2clogin.com/tfp/contoso/a%20b' }, /^AzureAd\.Authority: expected the name of a policy behind the tenant$/],
     [{ Authority: `${cloud}/${guid}#part` }, /^AzureAd\.Authority: expected a URL without query and fragment$/],
     [{ Authority: `${cloud}/${guid}?client_secret=sEcReT` }, /^AzureAd\.Authority: its query: OAuth gives this parameter a meaning/],
+    ...['dc=1&DC=2', 'dc=1&dc=2', 'dc=1&%44c=2'].map(query => [{ Authority: `${cloud}/${guid}?${query}` }, /^AzureAd\.Authority: its query: a parameter is there twice, in any letter case$/] as const),
+    ...['__proto__', 'constructor', '%5F_proto__'].map(name => [{ Authority: `${cloud}/${guid}?${name}=x` }, /^AzureAd\.Authority: its query: a parameter of this name is not allowed$/] as const),
     [{ Instance: 'https://contoso.b2clogin.com', SignUpSignInPolicyId: 'b2c_1_susi', Domain: 'a/b' }, /^AzureAd\.Domain: expected the id or the domain name of a tenant$/],
     [{ Authority: 'https://contoso.b2clogin.com/contoso/b2c_1_susi', Domain: 'a/b' }, /^AzureAd\.Domain: /],
     [{ Instance: 'https://contoso.b2clogin.com', SignUpSignInPolicyId: 'b2c_1_susi/../x' }, /^AzureAd\.SignUpSignInPolicyId: expected the name of a policy$/],
