@@ -113,7 +113,7 @@ async function acquireAlone (
   const { ConfidentialClientApplication } = await import('@azure/msal-node')
 
   const correlationId = request.correlationId ?? randomUUID()
-  const networkClient = new MsalNetworkClient({ dispatcher, signal, now, extraHeaders: { 'client-request-id': correlationId, ...request.extraHeadersParameters } })
+  const networkClient = new MsalNetworkClient({ dispatcher, signal, now, headers: { 'client-request-id': correlationId }, extraHeaders: request.extraHeadersParameters })
   const client = new ConfidentialClientApplication({
     auth: {
       clientId: authority.clientId,

@@ -34,7 +34,7 @@ export async function acquireWithManagedIdentity (request: ManagedIdentityReques
 async function acquireFrom (source: ManagedIdentitySource, msal: Msal, request: ManagedIdentityRequest, { signal, dispatcher, now }: Acquisition): Promise<Token> {
   const { managedIdentity, resource, scopes, claims, clientCapabilities } = request
   const correlationId = request.correlationId ?? randomUUID()
-  const networkClient = new MsalNetworkClient({ dispatcher, signal, now, extraHeaders: { 'x-ms-client-request-id': correlationId } })
+  const networkClient = new MsalNetworkClient({ dispatcher, signal, now, headers: { 'x-ms-client-request-id': correlationId } })
   try {
     const result = await acquireAlone(msal, {
       clientCapabilities: [...clientCapabilities],

@@ -19,6 +19,9 @@ export interface MsalNetworkClientOptions {
   readonly dispatcher: Dispatcher
   /** Ends the exchange: the deadline of the acquisition, or the closing of the application. */
   readonly signal: AbortSignal
+  /** Sent beside MSAL's own. */
+  readonly headers?: Readonly<Record<string, string>>
+  /** What the user adds; none of the above is replaced. */
   readonly extraHeaders?: Readonly<Record<string, string>>
   /** Milliseconds since the epoch. */
   readonly now: () => number
@@ -47,13 +50,13 @@ export class MsalNetworkClient implements INetworkModule {
   }
 
   async #exchange<T> (method: 'GET' | 'POST', url: string, options: NetworkRequestOptions | undefined): Promise<NetworkResponse<T>> {
-    const { dispatcher, signal, extraHeaders, now } = this.#options
+    const { dispatcher, signal, headers: added, extraHeaders, now } = this.#options
     try {
       const response = await request(url, {
         method,
         dispatcher,
         signal,
-        headers: requestHeaders(options?.headers, extraHeaders),
+        headers: requestHeaders({ ...options?.headers, ...added }, extraHeaders),
         body: options?.body ?? null,
       })
       const headers = flatHeaders(response.headers)
@@ -69,8 +72,8 @@ export class MsalNetworkClient implements INetworkModule {
   }
 }
 
-/** What MSAL sends goes before what the user adds. */
-function requestHeaders (own: Record<string, string> = {}, extra: Readonly<Record<string, string>> = {}): Record<string, string> {
+/** What the request has of its own goes before what the user adds. */
+function requestHeaders (own: Record<string, string>, extra: Readonly<Record<string, string>> = {}): Record<string, string> {
   const ownNames = new Set(Object.keys(own).map(name => name.toLowerCase()))
   const added = Object.entries(extra).filter(([name]) => !ownNames.has(name.toLowerCase()) && !isReservedHeader(name))
   return { ...own, ...Object.fromEntries(added) }

@@ -126,6 +126,14 @@ t.test('an extra header replaces none of the request\'s own, in any letter case'
   t.match(sent(), [{ headers: { 'content-type': /^application\/x-www-form-urlencoded/, host: /^127\.0\.0\.1/, authorization: undefined } }])
 })
 
+t.test('a request has one correlation id, whatever the letter case of an extra header that names another', async t => {
+  const { acquire, sent } = await appWith(t)
+  for (const name of ['client-request-id', 'Client-Request-Id']) {
+    const { correlationId } = await acquire(scope, { extraHeadersParameters: { [name]: 'mine' } })
+    t.equal(sent().at(-1)?.headers['client-request-id'], correlationId, name)
+  }
+})
+
 t.test('what a call gives cannot become another parameter of the token request', async t => {
   const { acquire, sent, requests } = await appWith(t)
   for (const [givenScope, options] of [
