@@ -89,7 +89,7 @@ export function prepare (request: TokenRequest, api?: string): PreparedRequest {
     request,
     key: tokenKey(request.claims === undefined ? request : { ...request, claims: undefined }),
     provider: authority === undefined ? 'managed-identity' : 'entra-id',
-    address: authority?.tokenEndpoint ?? 'managed-identity',
+    address: authority === undefined ? 'managed-identity' : addressOf(authority, request.flow),
     description: describe(request, api),
     entry: undefined,
   }
@@ -98,6 +98,11 @@ export function prepare (request: TokenRequest, api?: string): PreparedRequest {
 /** Where Entra ID is asked; `undefined` where a managed identity endpoint is. */
 function authorityOf (request: TokenRequest): Authority | undefined {
   return request.flow === 'managedIdentity' ? request.workloadIdentity?.authority : request.authority
+}
+
+/** A region fails by itself; it gives tokens to apps only. */
+function addressOf ({ tokenEndpoint, region }: Authority, flow: Flow): string {
+  return region === undefined || flow === 'onBehalfOf' ? tokenEndpoint : `${tokenEndpoint} in ${region}`
 }
 
 function freezeRequest (request: TokenRequest): void {

@@ -59,6 +59,16 @@ t.test('a region that the platform names is asked by all applications of the pro
   t.equal(platform.requests.length, 1)
 })
 
+t.test('a region that fails holds nobody off the global endpoint', async t => {
+  const { agent } = entraId(t, ['login.microsoftonline.com'])
+  agent.get('https://westus2.login.microsoft.com').intercept({ path: () => true, method: 'POST' }).reply(503).persist()
+  const Instance = 'https://login.microsoftonline.com/'
+  const { tokenAcquirer } = identityWebOf(t, { config: { AzureAd: { ...app, Instance }, Regional: { ...app, Instance, AzureRegion: 'westus2' } }, identityDispatcher: agent, tokenTimeout: 200 })
+
+  for (const name of ['a', 'b', 'c', 'd']) await t.rejects(tokenAcquirer.getTokenForApp(`api://${name}/.default`, { authenticationOptionsName: 'Regional' }), { code: 'FST_IDW_TOKEN_ACQUISITION_FAILED' })
+  for (let call = 0; call < 3; call++) t.match(await Promise.all(['e', 'f', 'g'].map(name => tokenAcquirer.getTokenForApp(`api://${name}/.default`, { forceRefresh: true }))), Array.from({ length: 3 }, () => ({ tokenSource: 'identity-provider' })))
+})
+
 t.test('an authority that is listed is asked for its endpoints once, however many callers are waiting', async t => {
   const server = await startRawServer(t, (request, response) => {
     const { origin } = server

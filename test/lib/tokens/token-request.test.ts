@@ -132,6 +132,15 @@ t.test('what may be said of a request names its API and identity, and nothing of
   t.match(prepare({ ...managed, managedIdentity: {}, workloadIdentity: { authority, tokenFile: '/token' } }), { provider: 'entra-id', address: authority.tokenEndpoint, description: { flow: 'managedIdentity', tenantId: 'contoso', clientId: 'client' } })
 })
 
+t.test('who is asked in a region is not who is asked in another, or in none; users have no region', async t => {
+  const addressIn = (flow: 'clientCredentials' | 'onBehalfOf', region: string | undefined) => {
+    const authority = { instance: 'https://login.example/', tenantId: 'contoso', policy: undefined, clientId: 'client', tokenEndpoint: 'https://login.example/contoso/oauth2/v2.0/token', isDiscovered: false, region }
+    return prepare({ flow, app: { name: 'AzureAd' } as AppConfiguration, authority, scopes: ['s'], claims: undefined, clientCapabilities: [], extraQueryParameters: {}, extraHeadersParameters: {}, correlationId: undefined, userAssertion: 'a', fmiPath: undefined }).address
+  }
+  t.equal(new Set([undefined, 'westus2', 'eastus'].map(region => addressIn('clientCredentials', region))).size, 3)
+  t.equal(new Set([undefined, 'westus2', 'eastus'].map(region => addressIn('onBehalfOf', region))).size, 1)
+})
+
 t.test('a key is short, however long the request is, and shows nothing of it', async t => {
   t.match(tokenKey({ flow: 'managedIdentity', managedIdentity: {}, resource: 'r'.repeat(100_000), scopes: [], claims: undefined, clientCapabilities: [], correlationId: undefined }), /^[\w-]{43}$/)
 })
