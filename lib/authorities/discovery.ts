@@ -86,7 +86,7 @@ export class Discovery {
     const kept = { document: before?.document, fault: undefined }
     try {
       const { status, text } = await getText(url, { dispatcher, clock, limit: LIMIT, maxBody: MAX_BODY, signal: closing })
-      if (status >= 500) throw new Error(`HTTP ${status}`)
+      if (isPassing(status)) throw new Error(`HTTP ${status}`)
       const document = status === 200 ? readOpenIdConfiguration(text, authority) : undefined
       if (document === undefined && kept.document !== undefined) throw new Error(`HTTP ${status} without an OpenID configuration`)
       if (document === undefined && before === undefined) logger.debug({ url, status }, 'the authority has no OpenID configuration: its endpoints are those that follow from its URL')
@@ -105,4 +105,9 @@ export class Discovery {
 function refusal (url: string, fault: OpenIdConfigurationFault): TokenAcquisitionError {
   const cause = new Error(`the OpenID configuration is at ${url}`, { cause: fault })
   return new TokenAcquisitionError(`No token: the OpenID configuration of the authority must not be used, since ${fault.message}. Correct Instance, TenantId and KnownAuthorities: trying again will not help`, { retryable: false }, { cause })
+}
+
+/** Whether a status says nothing of the document: what fails by time, by load or within the authority is to be asked again soon. */
+function isPassing (status: number): boolean {
+  return status >= 500 || status === 408 || status === 429
 }
