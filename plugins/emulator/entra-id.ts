@@ -7,7 +7,8 @@ import type { TokenIssuer } from '../../lib/emulator/token-issuer.ts'
 import { addressedUrl } from './addressed-url.ts'
 
 export interface EntraIdOptions {
-  readonly issuerOf: (tenantId: string) => string
+  /** `iss` of a tenant, as its OpenID configuration at that URL names it. */
+  readonly issuerAt: (tenantId: string, url: URL) => string
   readonly issuer: TokenIssuer
   readonly directory: Directory
   readonly tokenEndpoint: TokenEndpoint
@@ -20,7 +21,7 @@ interface Tenant { Params: { tenantId: string, policy?: string } }
 const places = ['/:tenantId', '/:tenantId/:policy', '/tfp/:tenantId/:policy']
 
 /** Entra ID's endpoints of every tenant: discovery, keys, tokens. */
-export async function entraId (app: FastifyInstance, { issuerOf, issuer, directory, tokenEndpoint, now }: EntraIdOptions): Promise<void> {
+export async function entraId (app: FastifyInstance, { issuerAt, issuer, directory, tokenEndpoint, now }: EntraIdOptions): Promise<void> {
   app.setErrorHandler((error, request, reply) => {
     if (!(error instanceof Refusal)) throw error
     return reply.code(error.status).header('cache-control', 'no-store').send(entraErrorBody(error, correlationIdOf(request), now()))
@@ -39,10 +40,11 @@ export async function entraId (app: FastifyInstance, { issuerOf, issuer, directo
     app.get<Tenant>(`${place}/v2.0/.well-known/openid-configuration`, { config: { emulatorEndpoint: 'discovery' } }, async request => {
       const { params: { tenantId: name, policy } } = request
       const tenantId = requireTenant(name)
-      const { origin, pathname } = addressedUrl(request)
+      const url = addressedUrl(request)
+      const { origin, pathname } = url
       const base = policy === undefined ? `${origin}/${tenantId}` : `${origin}${pathname.slice(0, pathname.indexOf('/v2.0/'))}`
       return {
-        issuer: issuerOf(tenantId),
+        issuer: issuerAt(tenantId, url),
         authorization_endpoint: `${base}/oauth2/v2.0/authorize`,
         token_endpoint: `${base}/oauth2/v2.0/token`,
         jwks_uri: `${base}/discovery/v2.0/keys`,

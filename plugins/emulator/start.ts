@@ -2,6 +2,7 @@ import { randomBytes, randomUUID } from 'node:crypto'
 import fastify, { type FastifyInstance } from 'fastify'
 import type { Dispatcher } from 'undici'
 import * as v from 'valibot'
+import { hostOf } from '../../lib/authorities/hosts.ts'
 import { hostText } from '../../lib/configuration/value-schemas.ts'
 import { addressedAuthority } from '../../lib/emulator/addressed-authority.ts'
 import { ArcKey } from '../../lib/emulator/arc-key.ts'
@@ -113,6 +114,9 @@ export async function startEntraEmulator (options: EntraEmulatorOptions = {}): P
   let instance = ''
 
   const issuerOf = (tenantId: string) => `${instance}${tenantId.toLowerCase()}/v2.0`
+  // Clients believe a custom domain that names itself; loopback is no issuer to them.
+  const customHosts = new Set(authorityHosts.map(hostOf))
+  const issuerAt = (tenantId: string, { host, origin }: URL) => customHosts.has(host) ? `${origin}/${tenantId.toLowerCase()}/v2.0` : issuerOf(tenantId)
   const issuer = await TokenIssuer.create(issuerOf, now)
   const keyVault = new KeyVault({ instance: () => instance, issuerOf, directory, issuer, now })
   const issuers = new Map<string, FederatedIssuer>()
@@ -131,7 +135,7 @@ export async function startEntraEmulator (options: EntraEmulatorOptions = {}): P
   const endpoint = new ManagedIdentityEndpoint({ directory, issuer, now, accessTokenLifetime, identityHeader, arcKey })
   const app = await listener(tls)
   const fabric = serviceFabric && await listener(serviceFabric)
-  await app.register(entraId, { issuerOf, issuer, now, directory, tokenEndpoint: new TokenEndpoint({ directory, issuer, issuerOf, issuerKeys, now, accessTokenLifetime, refreshIn }) })
+  await app.register(entraId, { issuerAt, issuer, now, directory, tokenEndpoint: new TokenEndpoint({ directory, issuer, issuerOf, issuerKeys, now, accessTokenLifetime, refreshIn }) })
   await app.register(federatedIssuers, { issuer: path => issuers.get(path) })
   await app.register(managedIdentity, { endpoint, sources: sourceNames.filter(name => name !== 'service-fabric') })
   await fabric?.register(managedIdentity, { endpoint, sources: ['service-fabric'] })

@@ -47,6 +47,26 @@ t.test('a configuration as it is in production reaches the emulator', async t =>
   t.match(entra.tokenRequests, [{ host: 'login.microsoftonline.com', path: `/${tenantId}/oauth2/v2.0/token`, tenantId, status: 200 }])
 })
 
+t.test('so does a custom domain that is listed, by the discovery that it is asked for first', async t => {
+  const { entra } = await start(t, { authorityHosts: ['Login.contoso.example', 'b2c.contoso.example:8443'] })
+  for (const [host, path, options] of [
+    ['login.contoso.example', tenantId, { tenantId }],
+    ['b2c.contoso.example:8443', `${tenantId}/b2c_1_susi`, { tenantId, signUpSignInPolicyId: 'B2C_1_susi' }],
+  ] as const) {
+    const app = await build(t, {
+      azureAd: { instance: `https://${host}/`, knownAuthorities: [host], clientId, clientCredentials: [{ sourceType: 'ClientSecret', clientSecret: secret }], ...options },
+      downstreamApis: { Todo: { baseUrl: 'https://todo.example/', scopes: [scope] } },
+      identityDispatcher: entra.identityDispatcher,
+    })
+    const before = entra.requests.length
+
+    const { accessToken } = await app.tokenAcquirer.getTokenForApp(scope)
+
+    t.match(decodeJwt(accessToken), { iss: entra.issuer(tenantId), azp: clientId })
+    t.match(entra.requests.slice(before), [{ host, path: `/${path}/v2.0/.well-known/openid-configuration`, endpoint: 'discovery' }, { host, path: `/${path}/oauth2/v2.0/token`, status: 200 }])
+  }
+})
+
 t.test('every authority of Microsoft\'s is carried to it, and the request says which one was meant', async t => {
   const { entra, ask } = await start(t)
   const hosts = ['login.microsoftonline.com', 'login.microsoftonline.us', 'login.partner.microsoftonline.cn', 'westus2.login.microsoft.com', 'contoso.ciamlogin.com', 'contoso.b2clogin.com']
