@@ -1,9 +1,10 @@
 type Parameters = Readonly<Record<string, string>>
 
-// RFC 6749, RFC 7521, RFC 7523, on-behalf-of, and what options of a call are sent as.
+// RFC 6749, RFC 7521, RFC 7523, on-behalf-of and other ways to name a user, and what options of a call are sent as.
 const oauthParameters = new Set([
   'client_id', 'client_secret', 'client_assertion', 'client_assertion_type', 'grant_type', 'scope', 'resource', 'assertion', 'requested_token_use',
-  'code', 'code_verifier', 'redirect_uri', 'refresh_token', 'username', 'password', 'claims', 'fmi_path', 'token_type', 'req_cnf',
+  'code', 'code_verifier', 'redirect_uri', 'refresh_token', 'username', 'password',
+  'sub_assertion', 'user_id', 'user_federated_identity_credential', 'claims', 'fmi_path', 'token_type', 'req_cnf', 'client-request-id',
 ])
 /** What is said of a parameter that is not free. */
 export const reservedParameterFault = 'OAuth gives this parameter a meaning, and the engine its value: use the option that is meant for it'

@@ -72,7 +72,7 @@ t.test('a parameter of the call goes before the app\'s, whatever the letter case
 
 t.test('a parameter that OAuth gives a meaning is a fault, in the configuration and in a call', async t => {
   const { acquire, requests } = await appWith(t)
-  for (const name of ['client_secret', 'client_assertion', 'assertion', 'Grant_Type', 'scope', 'client_id', 'claims']) {
+  for (const name of ['client_secret', 'client_assertion', 'assertion', 'Grant_Type', 'scope', 'client_id', 'claims', 'sub_assertion', 'user_id', 'User_Federated_Identity_Credential', 'Client-Request-Id']) {
     await t.rejects(appWith(t, { ExtraQueryParameters: { [name]: 'sEcReT' } }), { code: 'FST_IDW_CONFIG_INVALID', faults: [`AzureAd.ExtraQueryParameters.${name}: OAuth gives this parameter a meaning, and the engine its value: use the option that is meant for it`] } as never)
     await t.rejects(acquire(scope, { extraQueryParameters: { [name]: 'sEcReT' } }), { code: 'FST_IDW_CONFIG_INVALID', message: /OAuth gives this parameter a meaning/ })
   }
