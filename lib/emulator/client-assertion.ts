@@ -47,12 +47,10 @@ function signingCertificate ({ header }: Assertion, { certificates, clientId }: 
   if (typeof thumbprint !== 'string') throw new EntraRefusal(50027, 'Its header has neither x5t#S256 nor x5t.')
 
   const sent = certificateOf(header.x5c?.[0])
-  const names = [thumbprint, ...sent === undefined ? [] : thumbprintsOf(sent)]
+  const certificate = certificates.map(known => certificateFor(known, thumbprint, sent)).find(found => found !== undefined)
+  const names = [thumbprint, ...[sent, certificate].flatMap(known => known === undefined ? [] : thumbprintsOf(known))]
   if (certificates.some(known => 'thumbprint' in known && known.revoked && names.includes(known.thumbprint))) throw new EntraRefusal(7000214)
 
-  for (const known of certificates) {
-    const certificate = certificateFor(known, thumbprint, sent)
-    if (certificate !== undefined) return certificate
-  }
-  throw new EntraRefusal(700027, `The app was '${clientId}', the thumbprint '${thumbprint}'.`)
+  if (certificate === undefined) throw new EntraRefusal(700027, `The app was '${clientId}', the thumbprint '${thumbprint}'.`)
+  return certificate
 }

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { randomUUID } from 'node:crypto'
 import { ConfidentialClientApplication } from '@azure/msal-node'
-import { decodeJwt, importPKCS8, SignJWT } from 'jose'
+import { decodeJwt, exportJWK, importPKCS8, importX509, SignJWT, UnsecuredJWT } from 'jose'
 import { startEntraEmulator } from '../../../plugins/testing.ts'
 import { makeCertificate, type MadeCertificate } from '../../fixtures/certificate.ts'
 import { apiClientId, registerDirectory, scope, tenantId } from '../../fixtures/todo-api.ts'
@@ -122,10 +122,25 @@ t.test('what is no JWT, or not said to be one, is refused', async t => {
   t.match(await send(''), { status: 401, body: { error_codes: [7000218] } })
 })
 
+t.test('an assertion that nobody signed, or that anybody could, is refused', async t => {
+  const { endpoint, send } = await start(t)
+  const claims = { aud: endpoint, iss: clientId, sub: clientId, exp: seconds + 600, jti: randomUUID() }
+  const header = { 'x5t#S256': x5t(certificate.thumbprintSha256) }
+  t.match(await send(new UnsecuredJWT(claims).encode()), { status: 401, body: { error_codes: [50027] } }, 'none')
+  t.match(await send(await new SignJWT(claims).setProtectedHeader({ alg: 'HS256', ...header }).sign(Buffer.from(certificate.cert))), { status: 401, body: { error_codes: [50027] } }, 'with what is public as a secret')
+  const jwk = await exportJWK(await importX509(other.cert, 'PS256'))
+  t.match(await send(await new SignJWT(claims).setProtectedHeader({ alg: 'PS256', jwk, ...header }).sign(await importPKCS8(other.key, 'PS256'))), { status: 401, body: { error_codes: [700027] } }, 'with a key of its own')
+})
+
 t.test('a revoked certificate is refused with AADSTS7000214, also where it is registered', async t => {
   for (const thumbprint of [certificate.thumbprintSha256, certificate.thumbprintSha1]) {
     const { ask } = await start(t, [certificate.cert, { thumbprint, revoked: true }])
     t.match(await ask({ header: { 'x5t#S256': x5t(certificate.thumbprintSha256), x5c: x5c(certificate) } }), { status: 401, body: { error_codes: [7000214] } })
+  }
+  const named = { 'x5t#S256': { 'x5t#S256': x5t(certificate.thumbprintSha256) }, x5t: { x5t: x5t(certificate.thumbprintSha1) } }
+  for (const thumbprint of [certificate.thumbprintSha256, certificate.thumbprintSha1]) {
+    const { ask } = await start(t, [certificate.cert, { thumbprint, revoked: true }])
+    for (const [name, header] of Object.entries(named)) t.match(await ask({ header }), { status: 401, body: { error_codes: [7000214] } }, `by either thumbprint, whichever the assertion has: ${name}`)
   }
   t.match(await (await start(t, [{ thumbprint: certificate.thumbprintSha256, revoked: true }])).ask(), { status: 401, body: { error_codes: [7000214] } })
 })
