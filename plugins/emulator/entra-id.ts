@@ -61,9 +61,8 @@ export async function entraId (app: FastifyInstance, { issuerAt, issuer, directo
     app.get<Tenant>(`${place}/discovery/v2.0/keys`, { config: { emulatorEndpoint: 'keys' } }, async ({ params: { tenantId } }) => issuer.jwks(requireTenant(tenantId)))
 
     app.post<Tenant>(`${place}/oauth2/v2.0/token`, { config: { emulatorEndpoint: 'token' } }, async (request, reply) => {
-      const { params: { tenantId }, headers: { authorization }, body } = request
-      const form = typeof body === 'object' && body !== null ? body as Record<string, string> : {}
-      const answer = await tokenEndpoint.answer({ url: addressedUrl(request).href, tenantId, form, authorization })
+      const { params: { tenantId }, headers: { authorization } } = request
+      const answer = await tokenEndpoint.answer({ url: addressedUrl(request).href, tenantId, form: formOf(request), authorization })
       return reply.header('cache-control', 'no-store').send(answer)
     })
   }
@@ -73,6 +72,11 @@ export async function entraId (app: FastifyInstance, { issuerAt, issuer, directo
     if (tenantId === undefined) throw new EntraRefusal(90002, `It was '${name}'.`)
     return tenantId
   }
+}
+
+/** The fields of a form; none for any other body, which Entra ID does not read. */
+function formOf ({ headers, body }: FastifyRequest): Record<string, string> {
+  return headers['content-type']?.toLowerCase().startsWith('application/x-www-form-urlencoded') ? body as Record<string, string> : {}
 }
 
 function correlationIdOf ({ headers }: FastifyRequest): string | undefined {

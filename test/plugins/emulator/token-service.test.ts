@@ -88,6 +88,12 @@ t.test('a request without a form is refused, not an error', async t => {
   const { entra } = await start(t)
   const response = await fetch(`${entra.instance}${tenantId}/oauth2/v2.0/token`, { method: 'POST' })
   t.match([response.status, await response.json()], [400, { error_codes: [900144], correlation_id: String }])
+  const empty = await fetch(`${entra.instance}${tenantId}/oauth2/v2.0/token`, { method: 'POST', headers: { 'content-type': 'application/x-www-form-urlencoded' } })
+  t.match([empty.status, await empty.json()], [400, { error_codes: [900144] }])
+  for (const fields of [wellFormed, { ...wellFormed, client_secret: 7 }]) {
+    const json = await fetch(`${entra.instance}${tenantId}/oauth2/v2.0/token`, { method: 'POST', body: JSON.stringify(fields), headers: { 'content-type': 'application/json' } })
+    t.match([json.status, await json.json()], [400, { error_codes: [900144] }], 'JSON is no form')
+  }
   t.equal((await fetch(`${entra.instance}${tenantId}/oauth2/v2.0/token`, { method: 'POST', body: 'x', headers: { 'content-type': 'image/png' } })).status, 415)
 })
 
