@@ -21,7 +21,7 @@ export const azureAdOptions = v.pipe(v.partial(v.strictObject({
   /** The cloud, as in `https://login.microsoftonline.com/`. */
   instance: described(nonEmpty, 'The cloud, as in `https://login.microsoftonline.com/`: a Microsoft one, a loopback host, or one of `KnownAuthorities`.'),
   /** The tenant's id or domain name. */
-  tenantId: described(tenantText, 'The tenant\'s id or domain name. External ID and B2C have one without it.'),
+  tenantId: described(tenantText, 'The tenant\'s id or domain name. External ID, and B2C with a policy, have one without it.'),
   /** Client id of the app registration. */
   clientId: described(clientIdText, 'Client id of the app registration.'),
   /** Instance and tenant in one URL, instead of both. */
