@@ -4,7 +4,7 @@ import type { Configuration } from '../configuration/configuration.ts'
 import type { AcquireTokenOptions, ManagedIdentityOptions } from '../configuration/schema.ts'
 import { DEFAULT_APP_SECTION } from '../configuration/app-options.ts'
 import { checkAcquireTokenOptions } from '../configuration/override.ts'
-import { UserTokenRequiredError } from '../errors.ts'
+import { NoAuthorityError, UserTokenRequiredError } from '../errors.ts'
 import type { Logger } from '../logger.ts'
 import { identityOf, type Identity } from './identity.ts'
 import { requireDefaultScope, resourceOf } from './scopes.ts'
@@ -141,7 +141,9 @@ export class ConfiguredTokenAcquirer implements TokenAcquirer {
 
   #managedIdentityRequest (scope: string, options: AcquireTokenOptions): TokenRequest {
     const managedIdentity: ManagedIdentityOptions = options.managedIdentity ?? {}
-    const app = this.#configuration.app(options.authenticationOptionsName)
+    const { authenticationOptionsName: section } = options
+    const app = this.#configuration.app(section)
+    if (app === undefined && section !== undefined) throw new NoAuthorityError(`There is no section "${section}", which AuthenticationOptionsName names: configure it, or leave the option out`)
     return {
       flow: 'managedIdentity',
       managedIdentity,

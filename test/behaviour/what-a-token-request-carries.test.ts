@@ -179,6 +179,7 @@ t.test('a meta-tenant gives no app token; the app\'s home tenant stands in for i
 t.test('without a usable app section there is no client credential, and the error says what is missing', async t => {
   const { acquire, requests } = await appWith(t)
   await t.rejects(acquire(scope, { authenticationOptionsName: 'Nowhere' }), { code: 'FST_IDW_NO_AUTHORITY', statusCode: 500, message: /no section "Nowhere": configure it, or set AcquireTokenOptions\.ManagedIdentity/ })
+  await t.rejects(acquire(scope, { authenticationOptionsName: 'Nowhere', managedIdentity: {} }), { code: 'FST_IDW_NO_AUTHORITY', message: /no section "Nowhere", which AuthenticationOptionsName names/ })
   await t.rejects(acquire(scope, { authenticationOptionsName: 'Tenantless' }), { code: 'FST_IDW_NO_AUTHORITY', message: /"Tenantless" lacks TenantId/ })
   await t.rejects(acquire(scope, { authenticationOptionsName: 'Bare' }), { code: 'FST_IDW_NO_AUTHORITY', message: /"Bare" lacks ClientId/ })
   const app = await build(t, { downstreamApis: {} })
