@@ -2,8 +2,8 @@ import type { AppConfiguration } from '../configuration/configuration.ts'
 import { ConfigurationError, CredentialNotLoadedError } from '../errors.ts'
 import { withinLimit } from '../tokens/clock.ts'
 import type { ClientAuthentication, ClientAuthenticationContext, ClientCredential } from './client-credential.ts'
-import { createCredential, type CredentialServices } from './create-credential.ts'
-import { SignedAssertionFile } from './signed-assertion-file.ts'
+import type { CredentialServices } from './create-credential.ts'
+import type { SignedAssertionFile } from './signed-assertion-file.ts'
 
 /** What an app proves itself with this time. */
 export interface Proof {
@@ -28,7 +28,7 @@ interface ConfiguredCredential {
 export class ClientCredentials {
   readonly #services: CredentialServices
   readonly #workloads = new Map<string, SignedAssertionFile>()
-  readonly #configured = new WeakMap<AppConfiguration, readonly ConfiguredCredential[]>()
+  readonly #configured = new WeakMap<AppConfiguration, Promise<readonly ConfiguredCredential[]>>()
 
   constructor (services: CredentialServices) {
     this.#services = services
@@ -38,7 +38,7 @@ export class ClientCredentials {
   async prove (app: AppConfiguration, context: ClientAuthenticationContext): Promise<Proof> {
     const reasons: string[] = []
     const causes: unknown[] = []
-    const configured = this.#of(app)
+    const configured = await this.#of(app)
     for (const [index, { where, sourceType, credential }] of configured.entries()) {
       if (credential === undefined) {
         reasons.push(`- ${where} (${sourceType}): it is skipped`)
@@ -66,6 +66,7 @@ export class ClientCredentials {
    * @throws CredentialNotLoadedError when there is none that can be used
    */
   async proveWorkload (tokenFile: string, context: ClientAuthenticationContext): Promise<Proof> {
+    const { SignedAssertionFile } = await import('./signed-assertion-file.ts')
     const credential = this.#workloads.get(tokenFile) ?? new SignedAssertionFile(tokenFile, 'workload identity', this.#services)
     this.#workloads.set(tokenFile, credential)
     try {
@@ -79,8 +80,8 @@ export class ClientCredentials {
 
   /** Loads what is on this machine, and tells in the log what cannot be used. */
   async loadAhead (apps: Iterable<AppConfiguration>): Promise<void> {
-    const configured = [...new Set(apps)].flatMap(app => this.#of(app))
-    await Promise.all(configured.map(async ({ where, sourceType, credential }) => {
+    const configured = await Promise.all([...new Set(apps)].map(app => this.#of(app)))
+    await Promise.all(configured.flat().map(async ({ where, sourceType, credential }) => {
       try {
         await credential?.loadAhead?.()
       } catch (error) {
@@ -89,15 +90,21 @@ export class ClientCredentials {
     }))
   }
 
-  #of (app: AppConfiguration): readonly ConfiguredCredential[] {
+  #of (app: AppConfiguration): Promise<readonly ConfiguredCredential[]> {
     const known = this.#configured.get(app)
     if (known !== undefined) return known
-    const configured = app.clientCredentials.map((configuration, index) => {
+    const configured = this.#create(app)
+    this.#configured.set(app, configured)
+    return configured
+  }
+
+  async #create (app: AppConfiguration): Promise<readonly ConfiguredCredential[]> {
+    // Loaded when one is needed first, so that importing the package stays cheap.
+    const { createCredential } = await import('./create-credential.ts')
+    return app.clientCredentials.map((configuration, index) => {
       const where = `${app.name}.ClientCredentials[${index}]`
       return { where, sourceType: configuration.sourceType, credential: configuration.skip ? undefined : createCredential(configuration, app, where, this.#services) }
     })
-    this.#configured.set(app, configured)
-    return configured
   }
 }
 

@@ -5,8 +5,6 @@ import type { Logger } from '../logger.ts'
 import type { Clock } from '../tokens/clock.ts'
 import type { TokenRequest } from '../tokens/token-request.ts'
 import type { Token } from '../tokens/token.ts'
-import { acquireOnBehalfOf, acquireWithClientCredential, acquireWithWorkloadIdentity } from './confidential-client.ts'
-import { acquireWithManagedIdentity } from './managed-identity.ts'
 
 /** The identity providers: Entra ID, and the managed identity endpoint of the platform, each over its own connections. */
 export class TokenProvider {
@@ -38,15 +36,19 @@ export class TokenProvider {
    *
    * @throws TokenAcquisitionError when there is none
    */
-  readonly ask = (request: TokenRequest, signal: AbortSignal): Promise<Token> => {
+  readonly ask = async (request: TokenRequest, signal: AbortSignal): Promise<Token> => {
     const now = () => this.#clock.now()
     const ofApp = { signal, now, dispatcher: this.#entraId, credentials: this.#credentials, endpoints: this.#endpoints }
+    if (request.flow === 'managedIdentity' && request.workloadIdentity === undefined) {
+      const { acquireWithManagedIdentity } = await import('./managed-identity.ts')
+      return acquireWithManagedIdentity(request, { signal, now, dispatcher: this.#managedIdentity })
+    }
+    // Loaded when they are needed first, so that importing the package stays cheap.
+    const { acquireOnBehalfOf, acquireWithClientCredential, acquireWithWorkloadIdentity } = await import('./confidential-client.ts')
     switch (request.flow) {
       case 'clientCredentials': return acquireWithClientCredential(request, ofApp)
       case 'onBehalfOf': return acquireOnBehalfOf(request, ofApp)
-      case 'managedIdentity': return request.workloadIdentity === undefined
-        ? acquireWithManagedIdentity(request, { signal, now, dispatcher: this.#managedIdentity })
-        : acquireWithWorkloadIdentity(request, request.workloadIdentity, ofApp)
+      case 'managedIdentity': return acquireWithWorkloadIdentity(request, request.workloadIdentity!, ofApp)
     }
   }
 
