@@ -91,7 +91,8 @@ export class CertificateCredential implements ClientCredential {
   async #look ({ hasChanged, interval }: CertificateWatch): Promise<void> {
     const { clock } = this.#services
     try {
-      if (await hasChanged()) await this.#load()
+      // What could not be used may be usable by now, without having changed: a certificate that was not valid yet.
+      if (this.#toldReason !== undefined || await hasChanged()) await this.#load()
       this.#toldReason = undefined
     } catch (error) {
       this.#nextLook = clock.elapsed() + Math.min(interval, MINUTE)
@@ -107,6 +108,8 @@ export class CertificateCredential implements ClientCredential {
     const { clock } = this.#services
     const { source, sendX5C } = this.#options
     const certificate = await source.load(signal)
+    // Nobody waits for it any longer, and a newer one may be there.
+    signal.throwIfAborted()
     requireValid(certificate, clock.now())
     this.#loaded = { certificate, assertions: new ClientAssertions(certificate, { clock, sendX5C }) }
     // One that ends soon is looked at more often.

@@ -1,11 +1,14 @@
 import t from 'tap'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { decodeProtectedHeader } from 'jose'
 import type { Certificate } from '../../../lib/credentials/certificate.ts'
 import { readCertificate } from '../../../lib/credentials/certificate.ts'
 import { CertificateCredential } from '../../../lib/credentials/certificate-credential.ts'
+import { CertificateFile } from '../../../lib/credentials/certificate-file.ts'
 import type { CertificateSource } from '../../../lib/credentials/certificate-source.ts'
 import type { ClientAuthentication } from '../../../lib/credentials/client-credential.ts'
-import { makeCertificate } from '../../fixtures/certificate.ts'
+import { makeCertificate, type CertificateOptions } from '../../fixtures/certificate.ts'
 import { contextOf, credentialServices } from '../../fixtures/credentials.ts'
 import { FakeClock } from '../../fixtures/fake-clock.ts'
 
@@ -252,4 +255,38 @@ t.test('a look in the background that the closing of the application ends is not
   await clock.advance(0)
 
   t.strictSame(lines, [])
+})
+
+t.test('a newer file that is not valid yet is taken as soon as it is', async t => {
+  const path = join(t.testdir({ 'a.pem': '' }), 'a.pem')
+  const write = async (options: CertificateOptions) => {
+    const made = await makeCertificate(options)
+    writeFileSync(path, made.key + made.cert)
+    return Buffer.from(made.thumbprintSha256, 'hex').toString('base64url')
+  }
+  const clock = new FakeClock(start)
+  const old = await write({ notBefore: new Date(start - DAY), notAfter: new Date(start + 90 * DAY) })
+  const credential = new CertificateCredential({ where: 'x', source: new CertificateFile(path, undefined), sendX5C: false }, credentialServices({ clock }))
+  await credential.authenticate(contextOf())
+
+  const ahead = await write({ notBefore: new Date(start + 60_000), notAfter: new Date(start + 91 * DAY) })
+  clock.tick(1000)
+  t.equal(thumbprintOf(await credential.authenticate(contextOf())), old)
+  clock.tick(60_000)
+  t.equal(thumbprintOf(await credential.authenticate(contextOf())), ahead)
+})
+
+t.test('a load that was given up does not replace what was loaded after it', async t => {
+  let give = () => {}
+  const { clock, source, credential } = credentialOf({ source: { wait: new Promise<void>(resolve => { give = resolve }) } })
+  const late = credential.authenticate(contextOf())
+  clock.tick(10_000)
+  await t.rejects(late, { message: 'it took longer than 10000 ms' })
+  Object.assign(source, { wait: undefined, next: second })
+  await credential.authenticate(contextOf())
+
+  source.next = first
+  give()
+  await clock.advance(0)
+  t.equal(thumbprintOf(await credential.authenticate(contextOf())), second.thumbprint)
 })
