@@ -31,7 +31,9 @@ export class UndiciHttpClient {
 
   async sendRequest<T extends PipelineRequest> (request: T): Promise<{ request: T, status: number, headers: PipelineHeaders, bodyAsText: string }> {
     const { url, method, headers } = request
-    const { statusCode, headers: answered, body } = await send(url, { method: method as Dispatcher.HttpMethod, headers: headers.toJSON(), dispatcher: this.#dispatcher, signal: this.#signal })
+    // The SDK asks for compressed answers, and leaves it to its own client to read them.
+    const asked = { ...headers.toJSON(), 'accept-encoding': 'identity' }
+    const { statusCode, headers: answered, body } = await send(url, { method: method as Dispatcher.HttpMethod, headers: asked, dispatcher: this.#dispatcher, signal: this.#signal })
     const chunks: Buffer[] = []
     let size = 0
     for await (const chunk of body as AsyncIterable<Buffer>) {
