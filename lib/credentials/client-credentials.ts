@@ -19,6 +19,11 @@ interface ConfiguredCredential {
   readonly credential: ClientCredential | undefined
 }
 
+/** How much of the time that is left one may take where another follows. */
+const SHARE = 0.5
+/** The same for the last: that it gave no answer must be told before the acquisition ends as if Entra ID had given none. */
+const SHARE_OF_LAST = 0.8
+
 /**
  * The client credentials of all app sections.
  *
@@ -39,16 +44,17 @@ export class ClientCredentials {
     const reasons: string[] = []
     const causes: unknown[] = []
     const configured = await this.#of(app)
+    const { clock, tokenTimeout } = this.#services
+    const end = clock.elapsed() + tokenTimeout
     for (const [index, { where, sourceType, credential }] of configured.entries()) {
       if (credential === undefined) {
         reasons.push(`- ${where} (${sourceType}): it is skipped`)
         continue
       }
       try {
-        // One that takes too long must leave time for the next.
         const isLast = configured.slice(index + 1).every(({ credential }) => credential === undefined)
-        const authenticating = credential.authenticate(context)
-        const authentication = isLast ? await authenticating : await withinLimit(this.#services.clock, this.#services.tokenTimeout / 2, authenticating)
+        const limit = (end - clock.elapsed()) * (isLast ? SHARE_OF_LAST : SHARE)
+        const authentication = await withinLimit(clock, limit, credential.authenticate(context))
         return { authentication, reload: credential.reload && (async () => { await credential.reload?.(authentication, context) }) }
       } catch (error) {
         context.signal.throwIfAborted()
@@ -67,10 +73,11 @@ export class ClientCredentials {
    */
   async proveWorkload (tokenFile: string, context: ClientAuthenticationContext): Promise<Proof> {
     const { SignedAssertionFile } = await import('./signed-assertion-file.ts')
+    const { clock, tokenTimeout } = this.#services
     const credential = this.#workloads.get(tokenFile) ?? new SignedAssertionFile(tokenFile, 'workload identity', this.#services)
     this.#workloads.set(tokenFile, credential)
     try {
-      const authentication = await credential.authenticate()
+      const authentication = await withinLimit(clock, tokenTimeout * SHARE_OF_LAST, credential.authenticate())
       return { authentication, reload: () => credential.reload(authentication) }
     } catch (error) {
       context.signal.throwIfAborted()

@@ -2,6 +2,7 @@ import t from 'tap'
 import type { AppConfiguration } from '../../../lib/configuration/configuration.ts'
 import { ConfigurationError } from '../../../lib/errors.ts'
 import { clientCredentials, contextOf } from '../../fixtures/credentials.ts'
+import { FakeClock } from '../../fixtures/fake-clock.ts'
 
 const appWith = (clientCredentials: AppConfiguration['clientCredentials']) => ({ name: 'AzureAd', clientCredentials }) as AppConfiguration
 
@@ -52,4 +53,18 @@ t.test('when several cannot be used, the causes are those of all', async t => {
   const error = await clientCredentials().prove(app, contextOf()).then(() => undefined, (error: Error) => error)
 
   t.match(error?.cause, { errors: [{ message: /^there is no certificate in it/ }, { message: /^there is no such file/ }] })
+})
+
+t.test('of several that give no answer, each leaves time for the next, and the last for telling what was wrong', async t => {
+  const clock = new FakeClock()
+  const credentials = clientCredentials({ clock, customSignedAssertionProviders: { never: () => new Promise(() => {}) }, managedIdentityToken: () => new Promise(() => {}) })
+  const never = { sourceType: 'CustomSignedAssertion' as const, customSignedAssertionProviderName: 'never' }
+
+  const proof = credentials.prove(appWith([never, never, { sourceType: 'ClientSecret', clientSecret: 'third' }]), contextOf())
+  await clock.advance(7_500)
+  t.match(await proof, { authentication: { clientSecret: 'third' } })
+
+  const failure = credentials.prove(appWith([never, { sourceType: 'SignedAssertionFromManagedIdentity' }]), contextOf()).catch((error: Error) => error)
+  await clock.advance(9_000)
+  t.match(await failure, { code: 'FST_IDW_CREDENTIAL_NOT_LOADED', message: /\(CustomSignedAssertion\): it took longer than 5000 ms\n.*\(SignedAssertionFromManagedIdentity\): it took longer than 4000 ms$/ })
 })
