@@ -70,9 +70,10 @@ export class SignedAssertionFile implements ClientCredential {
       this.#hasWarned = false
       return this.#kept.assertion.text
     } catch (error) {
-      const reason = reasonOf(error, path)
-      if (kept === undefined || kept.assertion.hasEnded(this.#clock.now())) throw new Error(reason, { cause: error })
-      if (!this.#hasWarned) this.#logger.warn({ credential: this.#where, reason }, 'signed assertion not read again: the one that was read before is used until it ends')
+      const reason = reasonOf(error)
+      // The message may be answered to anybody: where the file is stands in the cause, for the log.
+      if (kept === undefined || kept.assertion.hasEnded(this.#clock.now())) throw new Error(reason, { cause: new Error(`the file is ${path}`) })
+      if (!this.#hasWarned) this.#logger.warn({ credential: this.#where, path, reason }, 'signed assertion not read again: the one that was read before is used until it ends')
       this.#hasWarned = true
       return kept.assertion.text
     }
@@ -88,11 +89,11 @@ export class SignedAssertionFile implements ClientCredential {
       const now = this.#clock.now()
       if (kept?.stamp === stamp && !kept.assertion.isDue(now)) return kept
 
-      if (!stat.isFile()) throw new Refusal(`${path} is not a file`)
-      const text = await textOf(file, path)
-      if (!isJwt(text)) throw new Refusal(`${path} does not hold one signed token (a JWT)`)
+      if (!stat.isFile()) throw new Refusal('it is no file, but a folder or a device: give the path of the token itself')
+      const text = await textOf(file)
+      if (!isJwt(text)) throw new Refusal('the file does not hold one signed token (a JWT): see what writes it')
       const assertion = new SignedAssertion(text, now)
-      if (assertion.hasEnded(now)) throw new Refusal(`the token in ${path} has ended; see why its platform has not replaced it`)
+      if (assertion.hasEnded(now)) throw new Refusal('the token in the file has ended: see why its platform has not replaced it')
       return { path, stamp, assertion }
     } finally {
       await file.close()
@@ -103,12 +104,12 @@ export class SignedAssertionFile implements ClientCredential {
 /** Why the file cannot be used, in words of our own. */
 class Refusal extends Error {}
 
-async function textOf (file: FileHandle, path: string): Promise<string> {
+async function textOf (file: FileHandle): Promise<string> {
   const { bytesRead, buffer } = await file.read(Buffer.alloc(MAX_LENGTH + 1), 0, MAX_LENGTH + 1, 0)
-  if (bytesRead > MAX_LENGTH) throw new Refusal(`${path} is larger than ${MAX_LENGTH} bytes`)
+  if (bytesRead > MAX_LENGTH) throw new Refusal(`the file is larger than ${MAX_LENGTH} bytes, and no token`)
   return buffer.toString('utf8', 0, bytesRead).trim()
 }
 
-function reasonOf (error: unknown, path: string): string {
-  return error instanceof Refusal ? error.message : `${path} cannot be read: ${(error as NodeJS.ErrnoException).code}`
+function reasonOf (error: unknown): string {
+  return error instanceof Refusal ? error.message : `the file cannot be read (${(error as NodeJS.ErrnoException).code}): correct its path, or let this process read it`
 }

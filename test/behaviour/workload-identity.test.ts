@@ -94,7 +94,7 @@ t.test('a file that is gone is told, and fails no call whose token is cached', a
 
   t.strictSame(await app.downstreamApi.getForApp('MyWebApi'), todos)
   useEnvironment(t, { ...environment, AZURE_FEDERATED_TOKEN_FILE: `${path}-missing` })
-  await t.rejects(app.tokenAcquirer.getTokenForApp('api://other/.default', { managedIdentity: {} }), { code: 'FST_IDW_CREDENTIAL_NOT_LOADED', message: /^The workload identity cannot be proved: .*token-missing cannot be read: ENOENT/ })
+  await t.rejects(app.tokenAcquirer.getTokenForApp('api://other/.default', { managedIdentity: {} }), { code: 'FST_IDW_CREDENTIAL_NOT_LOADED', message: /^The workload identity cannot be proved: the file cannot be read \(ENOENT\)/, cause: { cause: { message: /token-missing$/ } } })
 })
 
 t.test('where a managed identity endpoint is there too, that is asked', async t => {
