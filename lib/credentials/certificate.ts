@@ -79,7 +79,8 @@ function chainOf (certificate: X509Certificate, certificates: readonly X509Certi
 }
 
 function partsOfPem (text: string, password: string | undefined): CertificateParts {
-  const blocks = [...text.matchAll(/-----BEGIN ([A-Z0-9 ]+)-----.*?-----END \1-----/gs)].map(([pem, label = '']) => ({ pem, label }))
+  // A block ends before the next begins, so that text of many beginnings is not searched to its end for each.
+  const blocks = [...text.matchAll(/-----BEGIN ([A-Z0-9 ]+)-----(?:(?!-----BEGIN ).)*?-----END \1-----/gs)].map(([pem, label = '']) => ({ pem, label }))
   return {
     certificates: blocks.filter(({ label }) => label === 'CERTIFICATE').map(({ pem }) => certificateFrom(pem)),
     privateKeys: blocks.filter(({ label }) => label.endsWith('PRIVATE KEY')).map(({ pem }) => privateKeyFrom(pem, password)),
