@@ -34,16 +34,35 @@ function containerOf (bytes: Uint8Array): forge.asn1.Asn1 {
 }
 
 function open (container: forge.asn1.Asn1, password: string | undefined): forge.pkcs12.Pkcs12Pfx {
-  // A PFX without a password has an empty one, or none; they make different keys.
-  const candidates = password === undefined || password === '' ? ['', undefined] : [password]
-  for (const candidate of candidates) {
+  const failures: unknown[] = []
+  for (const { of, by } of attemptsOf(container, password)) {
     try {
-      return pkcs12.pkcs12FromAsn1(container, true, candidate)
+      return pkcs12.pkcs12FromAsn1(of, true, by)
     } catch (error) {
-      if (!isWrongPassword(error)) throw new Error('it is no PFX that can be read: export the certificate again, with its private key, as PKCS #12 or PEM')
+      failures.push(error)
     }
   }
+  if (!failures.some(isWrongPassword)) throw new Error('it is no PFX that can be read: export the certificate again, with its private key, as PKCS #12 or PEM')
   throw new Error(password === undefined ? 'the PFX does not open without a password: give CertificatePassword' : 'CertificatePassword does not open the PFX: correct it')
+}
+
+/** What to open, and by what. */
+interface Attempt {
+  readonly of: forge.asn1.Asn1
+  readonly by: string | undefined
+}
+
+function attemptsOf (container: forge.asn1.Asn1, password: string | undefined): Attempt[] {
+  // A PFX without a password has an empty one, or none; they make different keys.
+  if (password === undefined || password === '') return [{ of: container, by: '' }, { of: container, by: undefined }]
+  // PBES2 takes the bytes of UTF-8 (RFC 8018 section 3), and the MAC takes UTF-16. Forge has one text for both: with the bytes, the MAC cannot be looked at.
+  const utf8 = Buffer.from(password).toString('latin1')
+  return [{ of: container, by: password }, ...utf8 === password ? [] : [{ of: withoutMac(container), by: utf8 }]]
+}
+
+/** RFC 7292 section 4: version, contents, and the MAC, which may be absent. */
+function withoutMac (container: forge.asn1.Asn1): forge.asn1.Asn1 {
+  return { ...container, value: container.value.slice(0, 2) as forge.asn1.Asn1[] }
 }
 
 /** Whether the password is what failed; forge tells it by its messages only. */

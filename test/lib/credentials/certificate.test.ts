@@ -6,7 +6,7 @@ import { inspect } from 'node:util'
 import { X509CertificateGenerator } from '@peculiar/x509'
 import { readCertificate, requireValid } from '../../../lib/credentials/certificate.ts'
 import { makeCertificate, type MadeCertificate } from '../../fixtures/certificate.ts'
-import { legacyPfx, makePfx, opensslPfx, pfxThumbprint, plainPfx } from '../../fixtures/pfx.ts'
+import { legacyPfx, makePfx, opensslPfx, pfxThumbprint, plainPfx, unicodePfx, unicodePfxThumbprint } from '../../fixtures/pfx.ts'
 
 const password = 'sEcReT pässword'
 const ca = await makeCertificate({ subject: 'CN=Test CA', ca: true })
@@ -68,6 +68,17 @@ t.test('PFX files of OpenSSL are read as they are, with ciphers of today and of 
   t.ok(certificate.verify(new X509Certificate(chain[1]!).publicKey), 'byte for byte as it was signed')
 
   t.equal((await readCertificate(base64(legacyPfx))).thumbprint, pfxThumbprint)
+})
+
+t.test('a password may have any characters', async t => {
+  t.equal((await readCertificate(base64(unicodePfx), 'pä€w')).thumbprint, unicodePfxThumbprint)
+  t.equal(await reasonOf(readCertificate(base64(unicodePfx), 'pä€x')), 'CertificatePassword does not open the PFX: correct it')
+})
+
+t.test('text that begins PEM over and over is refused at once', async t => {
+  const start = performance.now()
+  t.match(await reasonOf(readCertificate(bytes('-----BEGIN A-----'.repeat(60_000)))), /^there is no certificate in it/)
+  t.ok(performance.now() - start < 2_000)
 })
 
 t.test('a certificate in a PFX stays byte for byte what it is, whoever signed it and how', async t => {
