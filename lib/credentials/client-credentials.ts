@@ -92,7 +92,7 @@ export class ClientCredentials {
       try {
         await credential?.loadAhead?.()
       } catch (error) {
-        this.#services.logger.warn({ credential: where, sourceType, err: error }, 'client credential cannot be used: it is tried again when a token is needed')
+        if (!this.#services.closed.aborted) this.#services.logger.warn({ credential: where, sourceType, err: error }, 'client credential cannot be used: it is tried again when a token is needed')
       }
     }))
   }

@@ -1,7 +1,8 @@
 import t from 'tap'
 import type { AppConfiguration } from '../../../lib/configuration/configuration.ts'
+import { ClientCredentials } from '../../../lib/credentials/client-credentials.ts'
 import { ConfigurationError } from '../../../lib/errors.ts'
-import { clientCredentials, contextOf } from '../../fixtures/credentials.ts'
+import { clientCredentials, contextOf, credentialServices } from '../../fixtures/credentials.ts'
 import { FakeClock } from '../../fixtures/fake-clock.ts'
 
 const appWith = (clientCredentials: AppConfiguration['clientCredentials']) => ({ name: 'AzureAd', clientCredentials }) as AppConfiguration
@@ -67,4 +68,14 @@ t.test('of several that give no answer, each leaves time for the next, and the l
   const failure = credentials.prove(appWith([never, { sourceType: 'SignedAssertionFromManagedIdentity' }]), contextOf()).catch((error: Error) => error)
   await clock.advance(9_000)
   t.match(await failure, { code: 'FST_IDW_CREDENTIAL_NOT_LOADED', message: /\(CustomSignedAssertion\): it took longer than 5000 ms\n.*\(SignedAssertionFromManagedIdentity\): it took longer than 4000 ms$/ })
+})
+
+t.test('what the closing of the application ends while it is loaded ahead is not told', async t => {
+  const closing = new AbortController()
+  const services = credentialServices({ closed: closing.signal })
+  const loading = new ClientCredentials(services).loadAhead([appWith([{ sourceType: 'Path', certificateDiskPath: '/nowhere/a.pem' }])])
+  closing.abort(new Error('the application is closing'))
+  await loading
+
+  t.strictSame(services.lines, [])
 })
