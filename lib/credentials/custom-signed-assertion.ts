@@ -3,7 +3,7 @@ import type { Logger } from '../logger.ts'
 import type { Clock } from '../tokens/clock.ts'
 import type { ClientAuthentication, ClientAuthenticationContext, ClientCredential } from './client-credential.ts'
 import { SharedCalls } from './shared-calls.ts'
-import { SignedAssertion } from './signed-assertion.ts'
+import { MAX_LENGTH, SignedAssertion } from './signed-assertion.ts'
 
 /** For what an assertion is wanted. */
 export interface CustomSignedAssertionContext {
@@ -93,6 +93,7 @@ export class CustomSignedAssertion implements ClientCredential {
       throw new Error(`the provider "${name}" failed; see the cause`, { cause })
     }
     if (typeof text !== 'string' || text.trim() === '') throw new Error(`the provider "${name}" gave no text`)
+    if (text.length > MAX_LENGTH) throw new Error(`the provider "${name}" gave more than ${MAX_LENGTH} characters, which is no assertion`)
 
     const now = this.#services.clock.now()
     const assertion = new SignedAssertion(text.trim(), now)

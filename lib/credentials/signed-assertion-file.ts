@@ -3,10 +3,8 @@ import { open, type FileHandle } from 'node:fs/promises'
 import type { Logger } from '../logger.ts'
 import type { Clock } from '../tokens/clock.ts'
 import type { ClientAuthentication, ClientCredential } from './client-credential.ts'
-import { isJwt, SignedAssertion } from './signed-assertion.ts'
+import { isJwt, MAX_LENGTH, SignedAssertion } from './signed-assertion.ts'
 
-/** Bytes; tokens of Kubernetes have one or two thousand. */
-const MAX_LENGTH = 64 * 1024
 // A pipe is opened without waiting for a writer, so that it can be refused. On Windows, which has no such flag, it is nothing.
 const READ = constants.O_RDONLY | constants.O_NONBLOCK
 

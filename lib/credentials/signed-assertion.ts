@@ -1,3 +1,5 @@
+/** Characters that an assertion has at most; tokens of Kubernetes have one or two thousand. */
+export const MAX_LENGTH = 64 * 1024
 /** Milliseconds before its end at which a newer assertion is wanted, at most; a fifth of a short life. */
 const MARGIN = 5 * 60_000
 

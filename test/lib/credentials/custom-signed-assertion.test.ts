@@ -69,8 +69,8 @@ t.test('what a provider says when it fails is in the cause alone', async t => {
   await t.rejects(sign(), { message: 'the provider "signer" failed; see the cause', cause: said })
 })
 
-t.test('a provider that gives no text, or an assertion that has ended, is a reason', async t => {
-  for (const [answer, message] of [[undefined, /"signer" gave no text/], [7, /gave no text/], [' \n', /gave no text/], [jwtOf('old', { exp: 1 }), /gave an assertion that has ended/]] as const) {
+t.test('a provider that gives no text, far too much of it, or an assertion that has ended, is a reason', async t => {
+  for (const [answer, message] of [[undefined, /"signer" gave no text/], [7, /gave no text/], [' \n', /gave no text/], ['x'.repeat(64 * 1024 + 1), /"signer" gave more than 65536 characters/], [jwtOf('old', { exp: 1 }), /gave an assertion that has ended/]] as const) {
     const { sign } = credentialOf(async () => answer as string)
     await t.rejects(sign(), { message })
   }
