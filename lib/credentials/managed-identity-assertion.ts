@@ -64,7 +64,9 @@ export class ManagedIdentityAssertion implements ClientCredential {
 
   async #token (signal: AbortSignal, forceRefresh?: boolean): Promise<string> {
     const { identity, tokenExchangeUrl } = this.#options
-    const { accessToken } = await this.#services.managedIdentityToken(`${tokenExchangeUrl}/.default`, identity, signal, forceRefresh)
+    // Configurations of .NET may have either form.
+    const scope = `${tokenExchangeUrl.replace(/\/\.default$/, '')}/.default`
+    const { accessToken } = await this.#services.managedIdentityToken(scope, identity, signal, forceRefresh)
     return accessToken
   }
 }

@@ -7,7 +7,7 @@ type Services = ReturnType<typeof credentialServices>
 type Wanted = Parameters<Services['managedIdentityToken']>
 
 /** The credential, and what it asks for: a token with the number of the last forced one. */
-function credentialOf (managedIdentityToken?: Services['managedIdentityToken']) {
+function credentialOf (managedIdentityToken?: Services['managedIdentityToken'], tokenExchangeUrl = 'api://Exchange') {
   const wanted: Wanted[] = []
   let forced = 0
   const services = credentialServices({
@@ -17,7 +17,7 @@ function credentialOf (managedIdentityToken?: Services['managedIdentityToken']) 
       return tokenOf(`token ${forced}`, Date.now())
     })
   })
-  return { wanted, lines: services.lines, credential: new ManagedIdentityAssertion({ identity: { userAssignedClientId: 'id' }, tokenExchangeUrl: 'api://Exchange' }, 'AzureAd.ClientCredentials[0]', services) }
+  return { wanted, lines: services.lines, credential: new ManagedIdentityAssertion({ identity: { userAssignedClientId: 'id' }, tokenExchangeUrl }, 'AzureAd.ClientCredentials[0]', services) }
 }
 
 t.test('the audience is that of the cloud of the app', async t => {
@@ -34,6 +34,13 @@ t.test('the assertion is the token of the identity for the audience', async t =>
 
   t.strictSame(await credential.authenticate(context), { clientAssertion: 'token 0' })
   t.strictSame(wanted, [['api://Exchange/.default', { userAssignedClientId: 'id' }, context.signal, undefined]])
+})
+
+t.test('an audience that is written as a scope is the same', async t => {
+  const { credential, wanted } = credentialOf(undefined, 'api://Exchange/.default')
+  await credential.authenticate(contextOf())
+
+  t.equal(wanted[0]?.[0], 'api://Exchange/.default')
 })
 
 t.test('after a refusal another token is acquired, unless there is another by then', async t => {
