@@ -46,7 +46,7 @@ t.test('every kind of authority is asked at its own token endpoint, as MSAL send
   }
 })
 
-t.test('a region that the platform names is asked by all applications of the process, and the token is kept without it', async t => {
+t.test('a region that the platform names is asked, and the token is kept without it', async t => {
   const platform = await startRawServer(t, (_, response) => response.end('westus2'))
   useEnvironment(t, { AZURE_POD_IDENTITY_AUTHORITY_HOST: platform.origin })
   const { agent } = entraId(t, ['westus2.login.microsoft.com'])

@@ -303,3 +303,30 @@ t.test('a certificate that is renewed in Key Vault is noticed within the hour, w
   t.equal(state.asked, state.assertions.length, 'none was refused')
   t.equal(vault.requests.length, 4)
 })
+
+t.test('a certificate that is replaced in Key Vault while 200 calls run, and is refused from then on, fails no call and is read once more', async t => {
+  const { entra, todoApi, identities } = await startWorld(t)
+  const app = { clientId: '77777777-7777-4777-8777-777777777777', tenantId }
+  entra.registerApp({ ...app, certificates: [first.cert], appRoleAssignments: { [`api://${apiClientId}`]: ['Todo.Read'] } })
+  entra.keyVault.setCertificate('todo', { pem: pemOf(first) })
+  entra.keyVault.grant(identities.systemAssigned)
+  const { AzureAd, MyWebApi } = appSettings(entra, todoApi.baseUrl)
+  const credential = { SourceType: 'KeyVault', KeyVaultUrl: entra.keyVault.url, KeyVaultCertificateName: 'todo' }
+  const { downstreamApi } = await build(t, { config: { AzureAd: { ...AzureAd, ClientId: app.clientId, ClientCredentials: [credential] }, MyWebApi } })
+  const readings = () => entra.requests.filter(({ endpoint, status }) => endpoint === 'key-vault' && status === 200).length
+
+  for (let wave = 0; wave < 20; wave++) {
+    if (wave === 10) {
+      t.equal(readings(), 1)
+      entra.keyVault.setCertificate('todo', { pem: pemOf(second) })
+      entra.replaceCertificates({ ...app, certificates: [second.cert] })
+    }
+    const forced = downstreamApi.getForApp('MyWebApi', { acquireTokenOptions: { forceRefresh: true } })
+    const answers = await Promise.all([forced, ...Array.from({ length: 9 }, () => downstreamApi.getForApp('MyWebApi'))])
+    t.strictSame(answers, Array(10).fill([{ id: 1, title: 'write the tests first' }]))
+  }
+
+  t.equal(readings(), 2)
+  t.equal(entra.tokenRequests.filter(({ status }) => status === 401).length, 1)
+  t.match(todoApi.callers.at(-1), { azp: app.clientId, azpacr: '2' })
+})
