@@ -31,10 +31,10 @@ export class TokenAcquirerFactory {
 
   /** @throws ConfigurationError with every fault of the options and the settings */
   constructor ({ path, logger = pino({ name: 'fastify-identity-web', level: 'warn' }, pino.destination(2)), ...given }: TokenAcquirerFactoryOptions = {}) {
-    const { options, configuration } = setUp(given, options => sourceOf(path, options))
+    const setup = setUp(given, options => sourceOf(path, options))
 
-    this.#identityWeb = new IdentityWeb(configuration, options, logger)
-    this.#identityWeb.loadCredentials([], options.tokenTimeout)
+    this.#identityWeb = new IdentityWeb(setup, logger)
+    this.#identityWeb.loadCredentials([], setup.options.tokenTimeout)
     this.downstreamApi = this.#identityWeb.downstreamApi
     this.authorizationHeaderProvider = this.#identityWeb.authorizationHeaderProvider
     this.tokenAcquirer = this.#identityWeb.tokenAcquirer

@@ -14,6 +14,8 @@ export type IdentityWebErrorCode =
   | 'FST_IDW_DOWNSTREAM_BODY'
   | 'FST_IDW_DOWNSTREAM_UNREACHABLE'
   | 'FST_IDW_DOWNSTREAM_TIMEOUT'
+  | 'FST_IDW_UNAUTHORIZED'
+  | 'FST_IDW_FORBIDDEN'
 
 /** What every error of this package has: a stable code, and the status that Fastify answers when a handler lets it escape. */
 export abstract class IdentityWebError extends Error {
@@ -80,6 +82,36 @@ export class IdentityNotAllowedError extends IdentityWebError {
 export class UserTokenRequiredError extends IdentityWebError {
   readonly code = 'FST_IDW_USER_TOKEN_REQUIRED'
   readonly statusCode = 401
+  /** Value of the header to answer with (RFC 6750 section 3). */
+  readonly wwwAuthenticate = 'Bearer'
+}
+
+/** The caller cannot be let in: there is no token, or none that holds. */
+export class UnauthorizedError extends IdentityWebError {
+  readonly code = 'FST_IDW_UNAUTHORIZED'
+  /** 401; 400 where the `Authorization` header itself is malformed, and 503 where tokens cannot be validated now. */
+  readonly statusCode: 400 | 401 | 503
+  /** Value of the header to answer with (RFC 6750 section 3); `undefined` with 503. */
+  readonly wwwAuthenticate: string | undefined
+
+  constructor (message: string, { statusCode, wwwAuthenticate }: { statusCode: 400 | 401 | 503, wwwAuthenticate?: string | undefined }, options?: ErrorOptions) {
+    super(message, options)
+    this.statusCode = statusCode
+    this.wwwAuthenticate = wwwAuthenticate
+  }
+}
+
+/** The caller is known, and the route is not for them; or a call on behalf of a user was asked for by an app. */
+export class ForbiddenError extends IdentityWebError {
+  readonly code = 'FST_IDW_FORBIDDEN'
+  readonly statusCode = 403
+  /** Value of the header to answer with (RFC 6750 section 3). */
+  readonly wwwAuthenticate: string
+
+  constructor (message: string, { wwwAuthenticate }: { wwwAuthenticate: string }, options?: ErrorOptions) {
+    super(message, options)
+    this.wwwAuthenticate = wwwAuthenticate
+  }
 }
 
 /** The request would carry the token outside the configured origin and base path. */

@@ -1,11 +1,15 @@
 import type { ApiConfiguration, Configuration } from './configuration/configuration.ts'
-import type { IdentityWebOptions, ManagedIdentityOptions, TokenCacheOptions } from './configuration/schema.ts'
+import type { ManagedIdentityOptions, TokenCacheOptions } from './configuration/schema.ts'
+import type { Setup } from './configuration/setup.ts'
 import { ClientCredentials } from './credentials/client-credentials.ts'
+import type { CredentialServices } from './credentials/create-credential.ts'
 import type { DownstreamApi } from './downstream/downstream-api.ts'
 import { DownstreamClient, type DownstreamServices } from './downstream/downstream-client.ts'
 import type { RouteApi } from './downstream/route-apis.ts'
 import { identityForRoute } from './downstream/route-header.ts'
 import { Transport } from './downstream/transport.ts'
+import type { Caller } from './inbound/caller.ts'
+import { Inbound } from './inbound/inbound.ts'
 import type { Logger } from './logger.ts'
 import { prewarm } from './prewarm.ts'
 import { TokenProvider } from './msal/token-provider.ts'
@@ -23,6 +27,8 @@ export interface Binding {
   readonly logger: Logger
   readonly signal: () => AbortSignal
   readonly routeApis: ReadonlyMap<string, RouteApi>
+  /** Who makes the request, where that has been validated. */
+  readonly requestCaller: () => Caller | undefined
 }
 
 /** What the engine takes from the world around it; tests bring their own. */
@@ -39,6 +45,8 @@ export class IdentityWeb {
   readonly downstreamApi: DownstreamApi
   readonly authorizationHeaderProvider: AuthorizationHeaderProvider
   readonly tokenAcquirer: TokenAcquirer
+  /** Callers, and how they are known; `undefined` where they are not validated. */
+  readonly inbound: Inbound | undefined
   readonly #engine: TokenEngine
   readonly #credentials: ClientCredentials
   readonly #provider: TokenProvider
@@ -51,17 +59,20 @@ export class IdentityWeb {
    * @param configuration has been parsed
    * @param options have been parsed
    */
-  constructor (configuration: Configuration, options: IdentityWebOptions, logger: Logger, { clock = systemClock, random = Math.random }: Surroundings = {}) {
+  constructor ({ configuration, options, inbound }: Setup, logger: Logger, { clock = systemClock, random = Math.random }: Surroundings = {}) {
     for (const warning of configuration.warnings) logger.warn({ configuration: warning }, 'configuration warning')
     const { tokenCache, tokenTimeout, identityDispatcher, dispatcher } = options
-    this.#credentials = new ClientCredentials({
+    const services = {
       clock,
       logger,
+      managedIdentityToken: (...wanted: Parameters<CredentialServices['managedIdentityToken']>) => this.#managedIdentityToken(...wanted),
+      closed: this.#closed.signal,
+    }
+    this.#credentials = new ClientCredentials({
+      ...services,
       tokenTimeout,
-      managedIdentityToken: (...wanted) => this.#managedIdentityToken(...wanted),
       customSignedAssertionProviders: options.customSignedAssertionProviders ?? {},
       identityDispatcher: () => this.#provider.identityDispatcher,
-      closed: this.#closed.signal,
     })
     this.#provider = new TokenProvider(clock, this.#credentials, identityDispatcher, logger)
     this.#engine = new TokenEngine({
@@ -73,7 +84,8 @@ export class IdentityWeb {
       random,
       logger,
     })
-    const acquirer = new ConfiguredTokenAcquirer(configuration, this.#engine, logger)
+    this.inbound = inbound && new Inbound({ ...services, configuration: inbound, discovery: this.#provider.discovery, dispatcher: this.#provider.identityDispatcher, maxEntries: tokenCache.maxEntries })
+    const acquirer = new ConfiguredTokenAcquirer(configuration, this.#engine, logger, this.inbound && (user => this.inbound!.callerNamed(user)))
     this.#services = { configuration, acquirer, transport: new Transport(dispatcher), plans: new WeakMap() }
     this.#prewarm = { apis: options.prewarm, failure: options.prewarmFailure, clock, logger }
     this.tokenAcquirer = acquirer
@@ -111,8 +123,8 @@ export class IdentityWeb {
   }
 
   /** A header provider for one request. */
-  authorizationHeaderProviderFor ({ routeApis, logger, signal }: Binding): AuthorizationHeaderProvider {
-    return new TokenHeaderProvider(this.#services.acquirer, { logger, signal, ...this.#rulesOf(routeApis) })
+  authorizationHeaderProviderFor ({ routeApis, logger, signal, requestCaller }: Binding): AuthorizationHeaderProvider {
+    return new TokenHeaderProvider(this.#services.acquirer, { logger, signal, requestCaller, ...this.#rulesOf(routeApis) })
   }
 
   /** Ends what is under way, closes what the engine opened, and forgets the tokens. */

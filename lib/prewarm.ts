@@ -3,13 +3,13 @@ import type { RouteApi } from './downstream/route-apis.ts'
 import { TokenAcquisitionError } from './errors.ts'
 import type { Logger } from './logger.ts'
 import { pause, type Clock } from './tokens/clock.ts'
-import { identityOf, type Identity } from './tokens/identity.ts'
+import { identityOf, type AppIdentity } from './tokens/identity.ts'
 import type { ConfiguredTokenAcquirer } from './tokens/token-acquirer.ts'
 
 /** A token that is acquired before the application is ready. */
 interface Wanted {
   readonly api: ApiConfiguration
-  readonly identity: Identity
+  readonly identity: AppIdentity
 }
 
 export interface PrewarmOptions {
@@ -60,7 +60,7 @@ function wantedTokens ({ apis }: Configuration, routeApis: readonly RouteApi[], 
   const isNamed = ({ name }: ApiConfiguration) => names === true || names.includes(name)
   const ofSections = [...apis.values()]
     .filter(api => api.scopes.length > 0 && (names !== true || api.requestAppToken || api.acquireTokenOptions.managedIdentity !== undefined))
-    .map(api => ({ api, identity: identityOf('app', api, api.name) }))
+    .map(api => ({ api, identity: identityOf('app', api, api.name) as AppIdentity }))
   const ofRoutes = routeApis.flatMap(({ api, identity }) => identity === undefined || identity === 'user' ? [] : [{ api, identity }])
   return [...ofSections, ...ofRoutes].filter(({ api }) => isNamed(api))
 }

@@ -8,7 +8,10 @@ import { ConfigurationError } from '../lib/errors.ts'
 import { IdentityWeb, type Binding } from '../lib/identity-web.ts'
 import type { AuthorizationHeaderProvider } from '../lib/tokens/authorization-header-provider.ts'
 import type { TokenAcquirer } from '../lib/tokens/token-acquirer.ts'
+import type { RouteAuthOptions } from '../lib/inbound/route-access.ts'
+import { admitCallers, callerOf, sendChallenges } from './callers.ts'
 import { clientGone } from './client-gone.ts'
+import { noteSecurity } from './open-api.ts'
 import { RouteDeclarations } from './route-declarations.ts'
 
 declare module 'fastify' {
@@ -29,6 +32,8 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** As whom this route calls which downstream API, and what differs from the API's section. */
     downstreamApi?: RouteApisOptions
+    /** Who may call this route. Needs the option `inbound`. */
+    auth?: RouteAuthOptions
   }
 }
 
@@ -44,9 +49,9 @@ interface Bound extends FastifyRequest {
 
 /** Decorates the instance and its requests with the clients of one configuration. */
 export async function identityWeb (fastify: FastifyInstance, pluginOptions: FastifyIdentityWebOptions): Promise<void> {
-  const { options, configuration } = setUp(pluginOptions, options => sourceOf(fastify, options))
-  const identityWeb = new IdentityWeb(configuration, options, fastify.log)
-  const declarations = new RouteDeclarations(configuration)
+  const setup = setUp(pluginOptions, options => sourceOf(fastify, options))
+  const identityWeb = new IdentityWeb(setup, fastify.log)
+  const declarations = new RouteDeclarations(setup.configuration, setup.inbound)
 
   fastify.decorate('downstreamApi', identityWeb.downstreamApi)
   fastify.decorate('authorizationHeaderProvider', identityWeb.authorizationHeaderProvider)
@@ -68,17 +73,22 @@ export async function identityWeb (fastify: FastifyInstance, pluginOptions: Fast
     }
   })
 
-  fastify.addHook('onRoute', (route: RouteOptions) => declarations.check(route))
+  fastify.addHook('onRoute', (route: RouteOptions) => {
+    const { access } = declarations.check(route) ?? {}
+    if (setup.inbound !== undefined && access !== undefined) noteSecurity(route, access, setup.inbound)
+  })
   fastify.addHook('onReady', async () => {
     declarations.throwFaults()
     const limit = prewarmLimit(fastify)
     await Promise.all([identityWeb.loadCredentials(declarations.all, limit), identityWeb.prewarm(declarations.all, limit)])
   })
   fastify.addHook('onRequest', (request, reply, done) => {
-    declarations.requireSound(request.routeOptions.config);
+    declarations.of(request.routeOptions.config);
     (request as Bound)[kReply] = reply
     done()
   })
+  if (identityWeb.inbound !== undefined) admitCallers(fastify, identityWeb.inbound, declarations)
+  sendChallenges(fastify)
   fastify.addHook('onClose', () => identityWeb.close())
 
   function bindingOf (request: FastifyRequest): Binding {
@@ -86,7 +96,8 @@ export async function identityWeb (fastify: FastifyInstance, pluginOptions: Fast
     return {
       logger: request.log,
       signal: () => (signal ??= clientGone((request as Bound)[kReply]!)),
-      routeApis: declarations.of(request.routeOptions.config),
+      routeApis: declarations.of(request.routeOptions.config).apis,
+      requestCaller: () => callerOf(request),
     }
   }
 }

@@ -6,6 +6,8 @@ import './identity-web.ts'
 import { identityWeb } from './identity-web.ts'
 
 export * from '../lib/public.ts'
+export { openApiTransform } from './open-api.ts'
+export type { OpenApiTransformInput } from './open-api.ts'
 export type { FastifyIdentityWebOptions } from '../lib/configuration/schema.ts'
 
 const plugin: FastifyPluginAsync<FastifyIdentityWebOptions> = fp(identityWeb, { name: 'fastify-identity-web', fastify: '5.x' })

@@ -1,6 +1,7 @@
 import { NoAuthorityError, TenantRequiredError } from '../errors.ts'
 import { missingOf, type AppConfiguration } from '../configuration/configuration.ts'
 import { hostKind } from './hosts.ts'
+import { isMetaTenant } from './tenants.ts'
 
 /** Where an app proves itself, and as whom. */
 export interface Authority {
@@ -17,8 +18,6 @@ export interface Authority {
   /** The region whose endpoint gives app tokens; `undefined` for the global one. */
   readonly region: string | undefined
 }
-
-const metaTenants = new Set(['common', 'organizations', 'consumers'])
 
 /** The URL below which the authority has its endpoints; ends in `/`. */
 export function authorityUrl ({ instance, tenantId, policy }: Pick<Authority, 'instance' | 'tenantId' | 'policy'>): string {
@@ -43,7 +42,7 @@ export function authorityForApp (app: AppConfiguration | undefined, section: str
  * @throws NoAuthorityError when the section is missing or incomplete
  */
 export function authorityForUser (app: AppConfiguration | undefined, section: string, tenant: string | undefined, userTenant: string): { app: AppConfiguration, authority: Authority } {
-  return authorityIn(app, section, tenant ?? userTenant, (_, asked) => metaTenants.has(asked) ? userTenant.toLowerCase() : asked)
+  return authorityIn(app, section, tenant ?? userTenant, (_, asked) => isMetaTenant(asked) ? userTenant.toLowerCase() : asked)
 }
 
 function authorityIn (given: AppConfiguration | undefined, section: string, tenant: string | undefined, choose: (app: AppConfiguration, asked: string) => string): { app: AppConfiguration, authority: Authority } {
@@ -68,10 +67,10 @@ function isOneTenant (instance: string): boolean {
 
 /** The tenant that is asked, and the app's home where that is a meta-tenant. */
 function tenantForApp (app: AppConfiguration, asked: string): string {
-  if (!metaTenants.has(asked)) return asked
+  if (!isMetaTenant(asked)) return asked
 
   const home = app.appHomeTenantId?.toLowerCase()
-  if (home === undefined || metaTenants.has(home)) {
+  if (home === undefined || isMetaTenant(home)) {
     throw new TenantRequiredError(`The section "${app.name}" names "${asked}", which is not a tenant, and an app token is issued by one tenant: set TenantId, AppHomeTenantId or AcquireTokenOptions.Tenant to a tenant's id or domain`)
   }
   return home

@@ -4,9 +4,8 @@ import { TokenAcquisitionError } from '../errors.ts'
 import type { Logger } from '../logger.ts'
 import type { Clock } from '../tokens/clock.ts'
 import { untilAborted } from '../until-aborted.ts'
-import type { Authority } from './authority.ts'
 import { getText } from './get-text.ts'
-import { OpenIdConfigurationFault, openIdConfigurationUrl, readOpenIdConfiguration, type OpenIdConfiguration } from './openid-configuration.ts'
+import { OpenIdConfigurationFault, openIdConfigurationUrl, readOpenIdConfiguration, type DescribedAuthority, type OpenIdConfiguration, type TokenVersion } from './openid-configuration.ts'
 
 export interface DiscoveryOptions {
   readonly clock: Clock
@@ -56,8 +55,8 @@ export class Discovery {
    * @param signal ends the wait of this caller only
    * @throws TokenAcquisitionError when the document must not be used
    */
-  async of (authority: Authority, signal: AbortSignal): Promise<OpenIdConfiguration | undefined> {
-    const url = openIdConfigurationUrl(authority)
+  async of (authority: DescribedAuthority, signal: AbortSignal, version?: TokenVersion): Promise<OpenIdConfiguration | undefined> {
+    const url = openIdConfigurationUrl(authority, version)
     const known = this.#findings.get(url)
     const isDue = known === undefined || this.#options.clock.elapsed() >= known.until
     const lookup = isDue ? this.#lookUp(url, authority, known) : undefined
@@ -68,7 +67,7 @@ export class Discovery {
   }
 
   /** Never rejects. */
-  #lookUp (url: string, authority: Authority, before: Finding | undefined): Promise<Finding> {
+  #lookUp (url: string, authority: DescribedAuthority, before: Finding | undefined): Promise<Finding> {
     const running = this.#lookups.get(url)
     if (running !== undefined) return running
     const lookup = this.#ask(url, authority, before).then(finding => {
@@ -80,7 +79,7 @@ export class Discovery {
     return lookup
   }
 
-  async #ask (url: string, authority: Authority, before: Finding | undefined): Promise<Finding> {
+  async #ask (url: string, authority: DescribedAuthority, before: Finding | undefined): Promise<Finding> {
     const { clock, logger, dispatcher, closing } = this.#options
     const later = (delay: number) => clock.elapsed() + delay
     const kept = { document: before?.document, fault: undefined }

@@ -18,12 +18,13 @@ export interface AuthorityEndpointsOptions {
 /** Where an authority is asked for tokens: what follows from its URL, what its region makes of that, or what it says itself. */
 export class AuthorityEndpoints {
   readonly #closing = new AbortController()
-  readonly #discovery: Discovery
+  /** What authorities say of themselves. */
+  readonly discovery: Discovery
   readonly #regions: RegionDetection
 
   constructor ({ clock, logger, dispatcher, platform }: AuthorityEndpointsOptions) {
     const { signal: closing } = this.#closing
-    this.#discovery = new Discovery({ clock, logger, dispatcher, closing })
+    this.discovery = new Discovery({ clock, logger, dispatcher, closing })
     this.#regions = new RegionDetection({ clock, logger, dispatcher: platform, closing })
   }
 
@@ -45,7 +46,7 @@ export class AuthorityEndpoints {
    * @throws TokenAcquisitionError when the authority says something of itself that must not be used
    */
   async forUser (authority: Authority, signal: AbortSignal): Promise<string> {
-    const document = authority.isDiscovered ? await this.#discovery.of(authority, signal) : undefined
+    const document = authority.isDiscovered ? await this.discovery.of(authority, signal) : undefined
     return document?.tokenEndpoint ?? authority.tokenEndpoint
   }
 

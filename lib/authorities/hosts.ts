@@ -17,15 +17,17 @@ interface Cloud {
   readonly hosts: readonly string[]
   /** What a region stands before; `undefined` where there are no regional endpoints. */
   readonly regional: string | undefined
+  /** Whose name tokens of version 1.0 are issued in. */
+  readonly issuerOfV1: string
 }
 
 // https://learn.microsoft.com/entra/identity-platform/authentication-national-cloud; the regional hosts are those of MSAL.
 const clouds: readonly Cloud[] = [
-  { hosts: ['login.microsoftonline.com', 'login.microsoft.com', 'login.windows.net', 'sts.windows.net'], regional: 'login.microsoft.com' },
-  { hosts: ['login.microsoftonline.us', 'login.usgovcloudapi.net'], regional: 'login.microsoftonline.us' },
-  { hosts: ['login.partner.microsoftonline.cn', 'login.chinacloudapi.cn'], regional: 'login.partner.microsoftonline.cn' },
-  { hosts: ['login.microsoftonline.de'], regional: undefined },
-  { hosts: ['login.sovcloud-identity.fr'], regional: undefined },
+  { hosts: ['login.microsoftonline.com', 'login.microsoft.com', 'login.windows.net', 'sts.windows.net'], regional: 'login.microsoft.com', issuerOfV1: 'sts.windows.net' },
+  { hosts: ['login.microsoftonline.us', 'login.usgovcloudapi.net'], regional: 'login.microsoftonline.us', issuerOfV1: 'sts.windows.net' },
+  { hosts: ['login.partner.microsoftonline.cn', 'login.chinacloudapi.cn', 'sts.chinacloudapi.cn'], regional: 'login.partner.microsoftonline.cn', issuerOfV1: 'sts.chinacloudapi.cn' },
+  { hosts: ['login.microsoftonline.de', 'sts.microsoftonline.de'], regional: undefined, issuerOfV1: 'sts.microsoftonline.de' },
+  { hosts: ['login.sovcloud-identity.fr'], regional: undefined, issuerOfV1: 'login.sovcloud-identity.fr' },
 ]
 
 const tenantHost = /^([a-z0-9-]+)\.(ciamlogin|b2clogin)\.com$/
@@ -47,6 +49,18 @@ export function isMicrosoftHost (host: string): boolean {
 export function tenantOfHost (host: string): string | undefined {
   const [, name] = tenantHost.exec(host) ?? []
   return name && `${name}.onmicrosoft.com`
+}
+
+/** Whether both are names of the same cloud, or the same host. */
+export function isSameCloud (a: string, b: string): boolean {
+  return a === b || (cloudOf(a) !== undefined && cloudOf(a) === cloudOf(b))
+}
+
+/** The host in whose name a cloud issues tokens of a version; the host itself where it is no cloud's. */
+export function issuerHost (host: string, version: '1.0' | '2.0'): string {
+  const cloud = cloudOf(host)
+  if (cloud === undefined) return host
+  return version === '1.0' ? cloud.issuerOfV1 : cloud.hosts[0]!
 }
 
 /** The host of a cloud in a region; `undefined` where there are no regional endpoints. */

@@ -3,7 +3,7 @@ import { addressOf, hasPolicies, isAuthorityIgnored, type Address } from '../aut
 import { mergeParameters } from '../authorities/query-parameters.ts'
 import { hasRegions } from '../authorities/region.ts'
 import { azureAdOptions, keysWithoutEffect } from './app-options.ts'
-import type { clientCredential } from './client-credential-options.ts'
+import type { clientCredential, tokenDecryptionCredential } from './client-credential-options.ts'
 import { deepFreeze } from './freeze.ts'
 import { readOptions } from './read-options.ts'
 import { inStyleOf } from './suggestion.ts'
@@ -12,6 +12,11 @@ type AppOptions = v.InferOutput<typeof azureAdOptions>
 
 /** A client credential as the section has it; told apart by `sourceType`. */
 export type ClientCredentialConfiguration = Readonly<v.InferOutput<typeof clientCredential>>
+
+/** What tokens are decrypted with, as the section has it. */
+export type TokenDecryptionCredentialConfiguration = Readonly<v.InferOutput<typeof tokenDecryptionCredential>>
+/** A credential that is a certificate. */
+export type CertificateCredentialConfiguration = Extract<ClientCredentialConfiguration, { readonly sourceType: 'Path' | 'Base64Encoded' | 'KeyVault' }>
 
 /** An app section, read and checked; frozen. Whether it is complete is for those who need it: {@link missingOf}. */
 export interface AppConfiguration {
@@ -35,7 +40,7 @@ export interface AppConfiguration {
   readonly isDiscovered: boolean
   readonly extraQueryParameters: Readonly<Record<string, string>>
   readonly audiences: readonly string[]
-  readonly tokenDecryptionCredentials: readonly Readonly<Record<string, unknown>>[]
+  readonly tokenDecryptionCredentials: readonly TokenDecryptionCredentialConfiguration[]
   /** Whether the section says anything of an app: one that has only capabilities is for managed identities. */
   readonly isIdentity: boolean
 }

@@ -1,6 +1,6 @@
 import * as v from 'valibot'
 import { addressFault, type AddressOptions } from '../authorities/address.ts'
-import { clientCredential } from './client-credential-options.ts'
+import { clientCredential, tokenDecryptionCredential } from './client-credential-options.ts'
 import { isSection } from './own-entries.ts'
 import { clientIdText, described, guidText, hostText, nonEmpty, policyText, regionText, tenantText, tokenRequestParameters, unsupported } from './value-schemas.ts'
 
@@ -55,9 +55,12 @@ export const azureAdOptions = v.pipe(v.partial(v.strictObject({
   domain: described(nonEmpty, 'The tenant of Azure AD B2C, as in `contoso.onmicrosoft.com`; read where there is a policy.'),
   /** User flow or custom policy of B2C. */
   signUpSignInPolicyId: described(policyText, 'User flow or custom policy of Azure AD B2C, part of its token endpoint.'),
-  audience: described(nonEmpty, 'Read for compatibility; inbound tokens are not validated yet.'),
-  audiences: described(v.array(nonEmpty), 'Read for compatibility; inbound tokens are not validated yet.'),
-  tokenDecryptionCredentials: described(v.array(v.record(v.string(), v.unknown())), 'Read for compatibility; inbound tokens are not validated yet.'),
+  /** `aud` of callers' tokens. */
+  audience: described(nonEmpty, '`aud` of the tokens of callers, with [inbound](protecting-routes.md).'),
+  /** More of the same. */
+  audiences: described(v.array(nonEmpty), 'More of the same. Without either, the client id and `api://<client id>`.'),
+  /** What tokens of callers are opened with that are encrypted for the API. */
+  tokenDecryptionCredentials: described(v.array(tokenDecryptionCredential), 'What tokens of callers are opened with that are encrypted for the API: [certificates](protecting-routes.md#encrypted-tokens).'),
   userAssignedManagedIdentityClientId: unsupported('not supported; use AcquireTokenOptions.ManagedIdentity of the API'),
   tokenDecryptionCertificates: unsupported('not supported; use TokenDecryptionCredentials'),
   ...withoutEffect,

@@ -33,11 +33,7 @@ function credential<const T extends string, const E extends v.ObjectEntries> (so
   }), v.metadata({ fault }))
 }
 
-const served = [
-  credential('ClientSecret', {
-    /** The secret's value, not its id. */
-    clientSecret: described(nonEmpty, 'The secret\'s value, not its id.')
-  }),
+const certificates = [
   credential('Path', {
     /** A PFX, or PEM with the private key; relative to the working directory. */
     certificateDiskPath: described(nonEmpty, 'A PFX, or PEM with the private key; relative to the working directory.'),
@@ -53,6 +49,14 @@ const served = [
     const fault = typeof keyVaultUrl !== 'string' || skip === true ? undefined : vaultUrlFault(keyVaultUrl)
     if (fault !== undefined) addIssue({ message: fault, path: [{ type: 'object', origin: 'value', input: input as Record<string, unknown>, key: 'keyVaultUrl', value: keyVaultUrl }] })
   })),
+] as const
+
+const served = [
+  credential('ClientSecret', {
+    /** The secret's value, not its id. */
+    clientSecret: described(nonEmpty, 'The secret\'s value, not its id.')
+  }),
+  ...certificates,
   credential('SignedAssertionFromManagedIdentity', {
     /** Client id of the user-assigned identity. Default: the system-assigned one. */
     managedIdentityClientId: v.optional(described(guidText, 'Client id of the user-assigned identity. Default: the system-assigned one.')),
@@ -83,5 +87,16 @@ const unservable = [
 
 /** What an app proves itself with; told apart by `SourceType`. */
 export const clientCredential = v.variant('sourceType', [...served, ...unservable])
+
+const noKey = 'it holds no private key here; use Path, Base64Encoded or KeyVault'
+/** What tokens that are encrypted for the API are opened with; told apart by `SourceType`. */
+export const tokenDecryptionCredential = v.variant('sourceType', [
+  ...certificates,
+  credential('Certificate', { certificate: ignored }, noKey),
+  credential('StoreWithThumbprint', store, noStore),
+  credential('StoreWithDistinguishedName', store, noStore),
+  credential('StoreWithSubjectName', store, noStore),
+  credential('AutoDecryptKeys', { decryptKeysAuthenticationOptions: ignored }, noKey),
+])
 
 export type ClientCredentialOptions = v.InferInput<typeof clientCredential>

@@ -7,7 +7,7 @@ import { AppSections } from './app-sections.ts'
 import { missingSection, sectionsOf } from './sections.ts'
 
 export type { ApiConfiguration } from './api-configuration.ts'
-export { missingOf, type AppConfiguration, type ClientCredentialConfiguration } from './app-configuration.ts'
+export { missingOf, type AppConfiguration, type CertificateCredentialConfiguration, type ClientCredentialConfiguration } from './app-configuration.ts'
 
 /** What the configuration is made from. */
 export interface ConfigurationInput {

@@ -49,7 +49,9 @@ export function normalise (schema: v.GenericSchema, value: unknown, place: Place
 }
 
 function objectFrom (schema: Schema, value: unknown, { jsonText }: Reading): unknown {
-  if (isTrue(value) && v.getMetadata(schema)['trueMeansEmpty'] === true) return {}
+  const { trueMeansEmpty, falseMeansAbsent } = v.getMetadata(schema) as Record<string, unknown>
+  if (trueMeansEmpty === true && isTrue(value)) return {}
+  if (falseMeansAbsent === true && value === false) return undefined
   return jsonText ? fromJson(value) : value
 }
 

@@ -3,6 +3,7 @@ import type { DownstreamApiOptions } from './api-options.ts'
 import { DEFAULT_APP_SECTION, type AzureAdOptions } from './app-options.ts'
 import { ConfigurationError } from '../errors.ts'
 import type { CustomSignedAssertionProvider } from '../credentials/custom-signed-assertion.ts'
+import { inboundOptions, type InboundOptions } from './inbound-options.ts'
 import { isSection } from './own-entries.ts'
 import { readOptions } from './read-options.ts'
 import type { TokenStore } from '../store/token-store.ts'
@@ -37,6 +38,8 @@ export const identityWebOptions = v.pipe(v.partial(v.strictObject({
     /** Whether tokens of user-assigned managed identities are in the store too. Default: false. */
     storeManagedIdentities: described(v.boolean(), 'Whether tokens of user-assigned managed identities are in the store too.'),
   })), v.check(({ store, encryptionKeys }) => store === undefined || encryptionKeys !== undefined, 'a store needs encryptionKeys: the tokens in it are encrypted')), 'The cache of tokens.'),
+  /** Which callers are let in: `true` takes what there is from the app section. Default: callers are not validated. */
+  inbound: described(inboundOptions, 'Which callers are let in: [protecting routes](protecting-routes.md). `true` takes what there is from the app section. Default: callers are not validated.'),
   /** Functions that sign for the app, by the names that `CustomSignedAssertionProviderName` of credentials gives them. In code only. */
   customSignedAssertionProviders: described(v.record(v.string(), fn<CustomSignedAssertionProvider>()), 'Functions that sign for the app, by the names in `CustomSignedAssertionProviderName` of credentials: [federated credentials](federated-credentials.md#a-provider-of-your-own). In code only.'),
   /** Acquires the tokens of the app before the application is ready: of all APIs that are called as the app, or of those named. Default: false. */
@@ -63,7 +66,7 @@ export const identityWebDefaults = Object.freeze({
   prewarmFailure: 'fail',
 } as const)
 
-export type FastifyIdentityWebOptions = v.InferInput<typeof identityWebOptions>
+export type FastifyIdentityWebOptions = Omit<v.InferInput<typeof identityWebOptions>, 'inbound'> & { inbound?: boolean | InboundOptions }
 
 type ParsedOptions = v.InferOutput<typeof identityWebOptions>
 

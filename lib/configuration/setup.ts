@@ -1,4 +1,5 @@
 import { ConfigurationError } from '../errors.ts'
+import { inboundConfiguration, type InboundConfiguration } from '../inbound/inbound-configuration.ts'
 import { collecting } from './collecting.ts'
 import { parseConfiguration, type Configuration } from './configuration.ts'
 import { parseOptions, soundOptions, type IdentityWebOptions } from './schema.ts'
@@ -7,6 +8,8 @@ import { parseOptions, soundOptions, type IdentityWebOptions } from './schema.ts
 export interface Setup {
   readonly options: IdentityWebOptions
   readonly configuration: Configuration
+  /** Which callers are let in; `undefined` where they are not validated. */
+  readonly inbound: InboundConfiguration | undefined
 }
 
 /**
@@ -20,8 +23,9 @@ export function setUp (given: unknown, sourceOf: (options: IdentityWebOptions) =
   const options = collecting(faults, () => parseOptions(given))
   const sound = options ?? soundOptions(given)
   const configuration = sound && collecting(faults, () => configurationOf(sound, sourceOf(sound), providerNames(sound, options)))
-  if (options === undefined || configuration === undefined) throw new ConfigurationError(faults)
-  return { options, configuration }
+  const inbound = sound?.inbound && configuration && collecting(faults, () => inboundConfiguration(sound.inbound!, configuration.app()))
+  if (options === undefined || configuration === undefined || faults.length > 0) throw new ConfigurationError(faults)
+  return { options, configuration, inbound }
 }
 
 /** Names of the assertion providers; `undefined` where the option that has them may be the faulty one. */

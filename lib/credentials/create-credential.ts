@@ -4,14 +4,11 @@ import type { ManagedIdentityOptions } from '../configuration/schema.ts'
 import type { Logger } from '../logger.ts'
 import type { Clock } from '../tokens/clock.ts'
 import type { Token } from '../tokens/token.ts'
-import { Base64Certificate } from './base64-certificate.ts'
 import { CertificateCredential } from './certificate-credential.ts'
-import { CertificateFile } from './certificate-file.ts'
-import type { CertificateSource } from './certificate-source.ts'
+import { certificateSource } from './certificate-sources.ts'
 import type { ClientCredential } from './client-credential.ts'
 import { ClientSecret } from './client-secret.ts'
 import { CustomSignedAssertion, type CustomSignedAssertionProvider } from './custom-signed-assertion.ts'
-import { KeyVaultCertificate } from './key-vault-certificate.ts'
 import { ManagedIdentityAssertion, tokenExchangeUrlOf } from './managed-identity-assertion.ts'
 import { SignedAssertionFile } from './signed-assertion-file.ts'
 
@@ -33,12 +30,11 @@ export interface CredentialServices {
 
 /** The credential that `configuration` describes, not loaded yet; `where` is its path, for log lines. */
 export function createCredential (configuration: ClientCredentialConfiguration, { instance, sendX5C }: AppConfiguration, where: string, services: CredentialServices): ClientCredential {
-  const certificate = (source: CertificateSource) => new CertificateCredential({ where, source, sendX5C }, services)
   switch (configuration.sourceType) {
     case 'ClientSecret': return new ClientSecret(configuration.clientSecret)
-    case 'Path': return certificate(new CertificateFile(configuration.certificateDiskPath, configuration.certificatePassword))
-    case 'Base64Encoded': return certificate(new Base64Certificate(configuration.base64EncodedValue, configuration.certificatePassword))
-    case 'KeyVault': return certificate(new KeyVaultCertificate(configuration, services))
+    case 'Path':
+    case 'Base64Encoded':
+    case 'KeyVault': return new CertificateCredential({ where, source: certificateSource(configuration, services), sendX5C }, services)
     case 'SignedAssertionFilePath': return new SignedAssertionFile(configuration.signedAssertionFileDiskPath, where, services)
     case 'SignedAssertionFromManagedIdentity': {
       const { managedIdentityClientId: userAssignedClientId, tokenExchangeUrl = tokenExchangeUrlOf(instance) } = configuration

@@ -1,8 +1,7 @@
 import type { ApiConfiguration } from '../configuration/configuration.ts'
 import type { Logger } from '../logger.ts'
 import type { Identity } from '../tokens/identity.ts'
-import type { ConfiguredTokenAcquirer } from '../tokens/token-acquirer.ts'
-import type { PreparedRequest } from '../tokens/token-request.ts'
+import type { ConfiguredTokenAcquirer, TokenPlan } from '../tokens/token-acquirer.ts'
 import { apiUrl } from './api-url.ts'
 import { requestHeaders } from './request-headers.ts'
 
@@ -17,7 +16,7 @@ export interface CallPlan {
   /** Name and value in turn, before there is a token and a body. */
   readonly headers: readonly string[]
   /** `undefined` for an API without scopes, which is called without a token. */
-  readonly token: PreparedRequest | undefined
+  readonly token: TokenPlan | undefined
   /** Whether nothing but the token and the body is to be added: no code of the user's sees the request, and the token at hand will do. */
   readonly isPlain: boolean
 }
@@ -34,7 +33,7 @@ export function planCall (api: ApiConfiguration, identity: Identity | undefined,
     : listOf(requestHeaders(api, logger))
   const token = like !== undefined && like.identity === identity && like.api.scopes === api.scopes && like.api.acquireTokenOptions === api.acquireTokenOptions
     ? like.token
-    : identity && acquirer.prepare(identity, api.scopes, api.acquireTokenOptions, api.name)
+    : identity && acquirer.plan(identity, api.scopes, api.acquireTokenOptions, api.name)
   const codes = [api.serializer, api.deserializer, api.onBeforeAuthHeaderCreation, api.onAfterAuthHeaderCreation, api.customizeHttpRequestMessage]
   return {
     api,

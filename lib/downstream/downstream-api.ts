@@ -11,7 +11,7 @@ export type DownstreamApiOverride = string | Partial<DownstreamApiOptions> | ((o
  * The typed verbs give the body that the API answered, `undefined` where it was empty, and throw
  * `FST_IDW_DOWNSTREAM_STATUS` for a status outside 2xx; `callApi…` give the answer as it is, whatever its status.
  * `…ForApp` calls as the app (its managed identity where one is configured, else its client credential),
- * `…ForUser` on behalf of the caller.
+ * `…ForUser` on behalf of the caller: that of the request, or `user`, which is the raw token of a caller or what `request.user` was.
  */
 export interface DownstreamApi {
   getForApp<T = unknown> (api: ApiName, options?: DownstreamApiOverride): Promise<T | undefined>
@@ -22,16 +22,16 @@ export interface DownstreamApi {
   deleteForApp<T = unknown> (api: ApiName, options?: DownstreamApiOverride): Promise<T | undefined>
   headForApp<T = unknown> (api: ApiName, options?: DownstreamApiOverride): Promise<T | undefined>
 
-  getForUser<T = unknown> (api: ApiName, options?: DownstreamApiOverride): Promise<T | undefined>
-  postForUser<T = unknown, I = unknown> (api: ApiName, input: I, options?: DownstreamApiOverride): Promise<T | undefined>
-  putForUser<T = unknown, I = unknown> (api: ApiName, input: I, options?: DownstreamApiOverride): Promise<T | undefined>
-  patchForUser<T = unknown, I = unknown> (api: ApiName, input: I, options?: DownstreamApiOverride): Promise<T | undefined>
+  getForUser<T = unknown> (api: ApiName, options?: DownstreamApiOverride, user?: unknown): Promise<T | undefined>
+  postForUser<T = unknown, I = unknown> (api: ApiName, input: I, options?: DownstreamApiOverride, user?: unknown): Promise<T | undefined>
+  putForUser<T = unknown, I = unknown> (api: ApiName, input: I, options?: DownstreamApiOverride, user?: unknown): Promise<T | undefined>
+  patchForUser<T = unknown, I = unknown> (api: ApiName, input: I, options?: DownstreamApiOverride, user?: unknown): Promise<T | undefined>
   /** A DELETE without a body; one with a body goes through {@link callApiForUser}. */
-  deleteForUser<T = unknown> (api: ApiName, options?: DownstreamApiOverride): Promise<T | undefined>
-  headForUser<T = unknown> (api: ApiName, options?: DownstreamApiOverride): Promise<T | undefined>
+  deleteForUser<T = unknown> (api: ApiName, options?: DownstreamApiOverride, user?: unknown): Promise<T | undefined>
+  headForUser<T = unknown> (api: ApiName, options?: DownstreamApiOverride, user?: unknown): Promise<T | undefined>
 
   callApiForApp (api: ApiName, options?: DownstreamApiOverride, content?: unknown): Promise<DownstreamResponse>
-  callApiForUser (api: ApiName, options?: DownstreamApiOverride, content?: unknown): Promise<DownstreamResponse>
+  callApiForUser (api: ApiName, options?: DownstreamApiOverride, content?: unknown, user?: unknown): Promise<DownstreamResponse>
   /** As the app where `requestAppToken` or a managed identity is configured, else on behalf of the caller. */
-  callApi (api: ApiName, options?: DownstreamApiOverride, content?: unknown): Promise<DownstreamResponse>
+  callApi (api: ApiName, options?: DownstreamApiOverride, content?: unknown, user?: unknown): Promise<DownstreamResponse>
 }

@@ -1,11 +1,14 @@
 import { applyOverride, checkApi, mutableCopy } from '../configuration/override.ts'
 import type { ApiConfiguration, Configuration } from '../configuration/configuration.ts'
 import { ConfigurationError, UnknownApiError } from '../errors.ts'
+import type { Caller as RequestCaller } from '../inbound/caller.ts'
 import type { Logger } from '../logger.ts'
+import { CallerRequests } from '../tokens/caller-requests.ts'
 import { identityOf, type Caller, type Identity } from '../tokens/identity.ts'
 import type { ConfiguredTokenAcquirer } from '../tokens/token-acquirer.ts'
 import type { Token } from '../tokens/token.ts'
 import { untilAborted } from '../until-aborted.ts'
+import type { PreparedRequest } from '../tokens/token-request.ts'
 import { requireInsideApiStill } from './api-url.ts'
 import type { ApiName } from './api-names.ts'
 import { addressOf, listOf, planCall, type CallPlan } from './call-plan.ts'
@@ -32,6 +35,8 @@ export interface CallContext {
   readonly logger: Logger
   /** Ends the calls. */
   readonly signal?: () => AbortSignal
+  /** On whose behalf calls are made, where nobody else is named. */
+  readonly requestCaller?: () => RequestCaller | undefined
   /** What the route says of its APIs, by service name. */
   readonly routeApis?: ReadonlyMap<string, RouteApi>
 }
@@ -39,6 +44,8 @@ export interface CallContext {
 /** One call, all of it decided. */
 interface Call {
   readonly plan: CallPlan
+  /** `undefined` for an API without scopes, which is called without a token. */
+  readonly token: PreparedRequest | undefined
   readonly method: string
   readonly content: unknown
 }
@@ -76,31 +83,43 @@ export class DownstreamClient implements DownstreamApi {
   deleteForApp<T> (api: ApiName, options?: DownstreamApiOverride) { return this.#typed<T>('app', 'DELETE', api, options) }
   headForApp<T> (api: ApiName, options?: DownstreamApiOverride) { return this.#typed<T>('app', 'HEAD', api, options) }
 
-  getForUser<T> (api: ApiName, options?: DownstreamApiOverride) { return this.#typed<T>('user', 'GET', api, options) }
-  postForUser<T> (api: ApiName, input: unknown, options?: DownstreamApiOverride) { return this.#typed<T>('user', 'POST', api, options, input) }
-  putForUser<T> (api: ApiName, input: unknown, options?: DownstreamApiOverride) { return this.#typed<T>('user', 'PUT', api, options, input) }
-  patchForUser<T> (api: ApiName, input: unknown, options?: DownstreamApiOverride) { return this.#typed<T>('user', 'PATCH', api, options, input) }
-  deleteForUser<T> (api: ApiName, options?: DownstreamApiOverride) { return this.#typed<T>('user', 'DELETE', api, options) }
-  headForUser<T> (api: ApiName, options?: DownstreamApiOverride) { return this.#typed<T>('user', 'HEAD', api, options) }
+  getForUser<T> (api: ApiName, options?: DownstreamApiOverride, user?: unknown) { return this.#typed<T>('user', 'GET', api, options, undefined, user) }
+  postForUser<T> (api: ApiName, input: unknown, options?: DownstreamApiOverride, user?: unknown) { return this.#typed<T>('user', 'POST', api, options, input, user) }
+  putForUser<T> (api: ApiName, input: unknown, options?: DownstreamApiOverride, user?: unknown) { return this.#typed<T>('user', 'PUT', api, options, input, user) }
+  patchForUser<T> (api: ApiName, input: unknown, options?: DownstreamApiOverride, user?: unknown) { return this.#typed<T>('user', 'PATCH', api, options, input, user) }
+  deleteForUser<T> (api: ApiName, options?: DownstreamApiOverride, user?: unknown) { return this.#typed<T>('user', 'DELETE', api, options, undefined, user) }
+  headForUser<T> (api: ApiName, options?: DownstreamApiOverride, user?: unknown) { return this.#typed<T>('user', 'HEAD', api, options, undefined, user) }
 
   callApiForApp (api: ApiName, options?: DownstreamApiOverride, content?: unknown) { return this.#plain('app', api, options, content) }
-  callApiForUser (api: ApiName, options?: DownstreamApiOverride, content?: unknown) { return this.#plain('user', api, options, content) }
-  callApi (api: ApiName, options?: DownstreamApiOverride, content?: unknown) { return this.#plain('configured', api, options, content) }
+  callApiForUser (api: ApiName, options?: DownstreamApiOverride, content?: unknown, user?: unknown) { return this.#plain('user', api, options, content, user) }
+  callApi (api: ApiName, options?: DownstreamApiOverride, content?: unknown, user?: unknown) { return this.#plain('configured', api, options, content, user) }
 
-  #plain (caller: Caller, name: string, override: DownstreamApiOverride | undefined, content: unknown): Promise<DownstreamResponse> {
-    return this.#call(caller, undefined, name, override, content, giveResponse)
+  #plain (caller: Caller, name: string, override: DownstreamApiOverride | undefined, content: unknown, user?: unknown): Promise<DownstreamResponse> {
+    return this.#call(caller, undefined, name, override, content, user, giveResponse)
   }
 
-  #typed<T> (caller: Caller, method: string, name: string, override: DownstreamApiOverride | undefined, content?: unknown): Promise<T | undefined> {
-    return this.#call<T | undefined>(caller, method, name, override, content, giveValue as Answered<T | undefined>)
+  #typed<T> (caller: Caller, method: string, name: string, override: DownstreamApiOverride | undefined, content?: unknown, user?: unknown): Promise<T | undefined> {
+    return this.#call<T | undefined>(caller, method, name, override, content, user, giveValue as Answered<T | undefined>)
   }
 
   /** @param method of the verb; without one, the API's */
-  #call<T> (caller: Caller, method: string | undefined, name: string, override: DownstreamApiOverride | undefined, content: unknown, answered: Answered<T>): Promise<T> {
-    return new Promise((resolve, reject) => {
+  #call<T> (caller: Caller, method: string | undefined, name: string, override: DownstreamApiOverride | undefined, content: unknown, user: unknown, answered: Answered<T>): Promise<T> {
+    try {
       const plan = this.#plan(caller, name, override)
+      const make = (onBehalfOf?: RequestCaller) => this.#make(plan, onBehalfOf, method, name, content, answered)
+      if (!(plan.token instanceof CallerRequests)) return make()
+      const onBehalfOf = this.#services.acquirer.caller(user, this.#context.requestCaller?.())
+      return onBehalfOf instanceof Promise ? onBehalfOf.then(make) : make(onBehalfOf)
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
+  #make<T> (plan: CallPlan, onBehalfOf: RequestCaller | undefined, method: string | undefined, name: string, content: unknown, answered: Answered<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
       const { api, identity } = plan
-      const call: Call = { plan, method: method ?? api.httpMethod, content }
+      const token = plan.token instanceof CallerRequests ? plan.token.of(onBehalfOf!) : plan.token
+      const call: Call = { plan, token, method: method ?? api.httpMethod, content }
       let composed: Composed
       const exchange = new Exchange({
         name,
@@ -120,9 +139,9 @@ export class DownstreamClient implements DownstreamApi {
       }
       const end = (error: unknown) => exchange.end(error)
       // Where the token is at hand and no code of the user's has a say, nothing is waited for.
-      const token = plan.isPlain ? this.#services.acquirer.atHand(plan.token!) : undefined
-      if (token === undefined) this.#compose(call, exchange).then(send, end)
-      else attempt(() => send(composePlain(call, token)), end)
+      const atHand = plan.isPlain ? this.#services.acquirer.atHand(token!) : undefined
+      if (atHand === undefined) this.#compose(call, exchange).then(send, end)
+      else attempt(() => send(composePlain(call, atHand)), end)
     })
   }
 
@@ -174,8 +193,8 @@ export class DownstreamClient implements DownstreamApi {
   }
 
   /** The request, with its hooks run in the order of the model, and its token. */
-  async #compose ({ plan, method, content }: Call, exchange: Exchange): Promise<Composed> {
-    const { api, token: prepared, url } = plan
+  async #compose ({ plan, token: prepared, method, content }: Call, exchange: Exchange): Promise<Composed> {
+    const { api, url } = plan
     const { logger } = this.#context
     const { signal } = exchange
     const isSerialized = api.serializer !== undefined && content !== undefined && content !== null

@@ -28,23 +28,24 @@ const identities: readonly Identity[] = ['client-credential', 'managed-identity'
  * What a route declares, checked against the configuration.
  *
  * @param where names the route in the faults
+ * @param hasInbound whether callers are validated
  * @throws ConfigurationError with every fault
  */
-export function parseRouteApis (declared: unknown, configuration: Configuration, where: string): ReadonlyMap<string, RouteApi> {
+export function parseRouteApis (declared: unknown, configuration: Configuration, where: string, hasInbound: boolean): ReadonlyMap<string, RouteApi> {
   if (typeof declared !== 'object' || declared === null || Array.isArray(declared)) {
     throw new ConfigurationError([`${where}: expected an object with one entry per downstream API`])
   }
   const faults: string[] = []
   const routeApis = new Map<string, RouteApi>()
   for (const [name, options] of Object.entries(declared)) {
-    const routeApi = collecting(faults, () => parseRouteApi(name, options, configuration, `${where}.${name}`))
+    const routeApi = collecting(faults, () => parseRouteApi(name, options, configuration, `${where}.${name}`, hasInbound))
     if (routeApi !== undefined) routeApis.set(name, routeApi)
   }
   if (faults.length > 0) throw new ConfigurationError(faults)
   return routeApis
 }
 
-function parseRouteApi (name: string, options: unknown, configuration: Configuration, where: string): RouteApi {
+function parseRouteApi (name: string, options: unknown, configuration: Configuration, where: string, hasInbound: boolean): RouteApi {
   const base = configuration.apis.get(name)
   if (base === undefined) throw new ConfigurationError([`${where}: no downstream API is configured under this name; names are case-sensitive, and there is ${[...configuration.apis.keys()].join(', ') || 'none'}`])
   if (typeof options !== 'object' || options === null || Array.isArray(options)) throw new ConfigurationError([`${where}: expected an object`])
@@ -53,7 +54,7 @@ function parseRouteApi (name: string, options: unknown, configuration: Configura
   const { identity, override } = splitIdentity(options as Record<string, unknown>, where, faults)
   const given = collecting(faults, () => applyOverride(base, override, where, { baseUrl: true }))
   if (given !== undefined && identity !== undefined) {
-    faults.push(...[...contradictions(identity, base, given), ...unservable(identity, given, configuration)].map(fault => `${where}.identity: ${fault}`))
+    faults.push(...[...contradictions(identity, base, given), ...unservable(identity, given, configuration, hasInbound)].map(fault => `${where}.identity: ${fault}`))
   }
   if (given === undefined || faults.length > 0) throw new ConfigurationError(faults)
   return { identity, api: identity === undefined ? given : only(identity, given) }
@@ -82,14 +83,14 @@ function contradictions (identity: Identity, base: ApiConfiguration, given: ApiC
 }
 
 /** Why the configuration cannot serve `identity` for this API. */
-function unservable (identity: Identity, api: ApiConfiguration, configuration: Configuration): string[] {
-  if (identity === 'user') return ['\'user\' needs inbound validation of the caller, which is not on']
+function unservable (identity: Identity, api: ApiConfiguration, configuration: Configuration, hasInbound: boolean): string[] {
+  if (identity === 'user' && !hasInbound) return ['\'user\' needs inbound validation of the caller, which is not on: set the option inbound']
   if (api.scopes.length === 0) return [`'${identity}' needs a token, and the API has no scopes`]
   if (identity === 'managed-identity') return []
 
   const app = configuration.app(api.acquireTokenOptions.authenticationOptionsName)
-  if (app === undefined) return [`'client-credential' needs the app section "${api.acquireTokenOptions.authenticationOptionsName ?? 'AzureAd'}", and there is none`]
-  return missingOf(app).map(missing => `'client-credential' needs the app section "${app.name}" to be complete, and it lacks ${missing}`)
+  if (app === undefined) return [`'${identity}' needs the app section "${api.acquireTokenOptions.authenticationOptionsName ?? 'AzureAd'}", and there is none`]
+  return missingOf(app).map(missing => `'${identity}' needs the app section "${app.name}" to be complete, and it lacks ${missing}`)
 }
 
 /**

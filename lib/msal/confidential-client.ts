@@ -33,12 +33,14 @@ export async function acquireWithClientCredential (request: ClientCredentialsReq
  * @throws TokenAcquisitionError
  */
 export async function acquireOnBehalfOf (request: OnBehalfOfRequest, acquisition: AppAcquisition): Promise<Token> {
-  const { authority, userAssertion: oboAssertion } = request
-  return acquireProven(request, acquisition, {
+  const { authority, userAssertion: oboAssertion, endsOn } = request
+  const token = await acquireProven(request, acquisition, {
     tokenEndpoint: await acquisition.endpoints.forUser(authority, acquisition.signal),
     prove: provingApp(request, acquisition),
     acquire: (client, common) => client.acquireTokenOnBehalfOf({ ...common, oboAssertion }),
   })
+  // What it was exchanged for lets nobody in any longer then.
+  return endsOn === undefined || token.expiresOn <= endsOn ? token : token.with({ expiresOn: endsOn })
 }
 
 /**

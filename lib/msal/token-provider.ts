@@ -1,4 +1,5 @@
 import { Agent, type Dispatcher } from 'undici'
+import type { Discovery } from '../authorities/discovery.ts'
 import { AuthorityEndpoints } from '../authorities/endpoints.ts'
 import type { ClientCredentials } from '../credentials/client-credentials.ts'
 import type { Logger } from '../logger.ts'
@@ -24,6 +25,11 @@ export class TokenProvider {
     this.#entraId = identityDispatcher ?? own[0]!
     this.#own = [...own, this.#managedIdentity]
     this.#endpoints = new AuthorityEndpoints({ clock, logger, dispatcher: this.#entraId, platform: this.#managedIdentity })
+  }
+
+  /** What authorities say of themselves. */
+  get discovery (): Discovery {
+    return this.#endpoints.discovery
   }
 
   /** Carries what is sent to Entra ID. */

@@ -15,8 +15,8 @@ export function fromStoredText (text: string): Token | undefined {
 
 /** The same token, as it is for a machine by whose clock it ends `earlier` milliseconds before that. */
 export function endingEarlier (token: Token, earlier: number): Token {
-  const { accessToken, tokenType, expiresOn, refreshOn, tenantId, scopes, correlationId } = token
-  return new Token(accessToken, { tokenType, expiresOn: expiresOn - earlier, refreshOn: refreshOn && refreshOn - earlier, tenantId, scopes, correlationId })
+  const { expiresOn, refreshOn } = token
+  return token.with({ expiresOn: expiresOn - earlier, refreshOn: refreshOn && refreshOn - earlier })
 }
 
 function parsed (text: string): Partial<Record<string, unknown>> {

@@ -1,9 +1,12 @@
 import type { AcquireTokenOptions } from '../configuration/schema.ts'
 import { checkAuthorizationHeaderOptions } from '../configuration/override.ts'
+import type { Caller as RequestCaller } from '../inbound/caller.ts'
 import type { Logger } from '../logger.ts'
+import { CallerRequests } from './caller-requests.ts'
 import { HeaderPlans } from './header-plans.ts'
 import { identityOf, type Caller, type Identity, type IdentityOptions } from './identity.ts'
 import type { AcquiredToken, ConfiguredTokenAcquirer } from './token-acquirer.ts'
+import type { PreparedRequest } from './token-request.ts'
 import type { TokenSource } from './token.ts'
 
 /** How a header is wanted. */
@@ -46,6 +49,8 @@ export type CheckedOptions = AuthorizationHeaderProviderOptions & { readonly acq
 export interface HeaderContext {
   readonly logger?: Logger
   readonly signal?: () => AbortSignal
+  /** On whose behalf headers are, where nobody else is named. */
+  readonly requestCaller?: () => RequestCaller | undefined
   /** What was asked for before under the same {@link identityFor}. */
   readonly plans?: HeaderPlans
   /** What the route allows for these scopes: it may fill the options in, or refuse. */
@@ -68,40 +73,48 @@ export class TokenHeaderProvider implements AuthorizationHeaderProvider {
     return this.#header('app', scope, options)
   }
 
-  createAuthorizationHeaderForUser (scopes: string | readonly string[], options?: AuthorizationHeaderProviderOptions, _user?: unknown): Promise<string> {
-    return this.#header('user', scopes, options)
+  createAuthorizationHeaderForUser (scopes: string | readonly string[], options?: AuthorizationHeaderProviderOptions, user?: unknown): Promise<string> {
+    return this.#header('user', scopes, options, user)
   }
 
-  createAuthorizationHeader (scopes: string | readonly string[], options?: AuthorizationHeaderProviderOptions, _user?: unknown): Promise<string> {
-    return this.#header('configured', scopes, options)
+  createAuthorizationHeader (scopes: string | readonly string[], options?: AuthorizationHeaderProviderOptions, user?: unknown): Promise<string> {
+    return this.#header('configured', scopes, options, user)
   }
 
   async createAuthorizationHeaderInformationForApp (scope: string, options?: AuthorizationHeaderProviderOptions): Promise<AuthorizationHeaderInformation> {
     return toInformation(this.#acquire('app', scope, options))
   }
 
-  async createAuthorizationHeaderInformationForUser (scopes: string | readonly string[], options?: AuthorizationHeaderProviderOptions, _user?: unknown): Promise<AuthorizationHeaderInformation> {
-    return toInformation(this.#acquire('user', scopes, options))
+  async createAuthorizationHeaderInformationForUser (scopes: string | readonly string[], options?: AuthorizationHeaderProviderOptions, user?: unknown): Promise<AuthorizationHeaderInformation> {
+    return toInformation(this.#acquire('user', scopes, options, user))
   }
 
-  async createAuthorizationHeaderInformation (scopes: string | readonly string[], options?: AuthorizationHeaderProviderOptions, _user?: unknown): Promise<AuthorizationHeaderInformation> {
-    return toInformation(this.#acquire('configured', scopes, options))
+  async createAuthorizationHeaderInformation (scopes: string | readonly string[], options?: AuthorizationHeaderProviderOptions, user?: unknown): Promise<AuthorizationHeaderInformation> {
+    return toInformation(this.#acquire('configured', scopes, options, user))
   }
 
-  async #header (caller: Caller, scope: string | readonly string[], options: AuthorizationHeaderProviderOptions | undefined): Promise<string> {
+  async #header (caller: Caller, scope: string | readonly string[], options: AuthorizationHeaderProviderOptions | undefined, user?: unknown): Promise<string> {
     const known = this.#plans.get(caller, scope, options)
-    const token = (known && this.#acquirer.atHand(known)) ?? (await this.#acquire(caller, scope, options)).token
+    const prepared = known instanceof CallerRequests ? this.#requestAtHand(known, user) : known
+    const token = (prepared && this.#acquirer.atHand(prepared)) ?? (await this.#acquire(caller, scope, options, user)).token
     return token.authorizationHeader
   }
 
-  async #acquire (caller: Caller, scope: string | readonly string[], given: AuthorizationHeaderProviderOptions | undefined): Promise<AcquiredToken> {
-    const { logger, signal, identityFor = byOptions } = this.#context
+  /** `undefined` where it must be found out first who the user is. */
+  #requestAtHand (requests: CallerRequests, user: unknown): PreparedRequest | undefined {
+    const onBehalfOf = this.#acquirer.caller(user, this.#context.requestCaller?.())
+    return onBehalfOf instanceof Promise ? undefined : requests.of(onBehalfOf)
+  }
+
+  async #acquire (caller: Caller, scope: string | readonly string[], given: AuthorizationHeaderProviderOptions | undefined, user?: unknown): Promise<AcquiredToken> {
+    const { logger, signal, requestCaller, identityFor = byOptions } = this.#context
     const scopes = [scope].flat()
     const options = checkAuthorizationHeaderOptions(given ?? {}, 'options')
     const { identity, acquireTokenOptions } = identityFor(caller, scopes, { ...options, acquireTokenOptions: options.acquireTokenOptions ?? {} })
     const { forceRefresh, signal: ofOptions } = acquireTokenOptions
-    const prepared = this.#acquirer.prepare(identity, scopes, acquireTokenOptions)
-    if (!forceRefresh && prepared.request.claims === undefined && ofOptions === undefined) this.#plans.set(caller, scope, given, prepared)
+    const plan = this.#acquirer.plan(identity, scopes, acquireTokenOptions)
+    if (!forceRefresh && acquireTokenOptions.claims === undefined && ofOptions === undefined) this.#plans.set(caller, scope, given, plan)
+    const prepared = plan instanceof CallerRequests ? plan.of(await this.#acquirer.caller(user, requestCaller?.())) : plan
 
     const signals = [ofOptions, signal?.()].filter(signal => signal !== undefined)
     return this.#acquirer.acquire(prepared, { forceRefresh, signal: signals.length > 1 ? AbortSignal.any(signals) : signals[0], logger })

@@ -1,6 +1,6 @@
 import { isPlain } from '../configuration/freeze.ts'
 import type { Caller } from './identity.ts'
-import type { PreparedRequest } from './token-request.ts'
+import type { TokenPlan } from './token-acquirer.ts'
 
 const MAX_TEXT = 2_000
 const MAX_DEPTH = 5
@@ -9,28 +9,28 @@ const MAX_DEPTH = 5
 export class HeaderPlans {
   readonly #max: number
   /** By the scope, where nothing else was said. */
-  readonly #byScope: Readonly<Record<Caller, Map<string, PreparedRequest>>> = { app: new Map(), user: new Map(), configured: new Map() }
-  readonly #byText = new Map<string, PreparedRequest>()
+  readonly #byScope: Readonly<Record<Caller, Map<string, TokenPlan>>> = { app: new Map(), user: new Map(), configured: new Map() }
+  readonly #byText = new Map<string, TokenPlan>()
 
   /** @param max how many of each kind are remembered */
   constructor (max = 1_000) {
     this.#max = max
   }
 
-  get (caller: Caller, scope: unknown, options: unknown): PreparedRequest | undefined {
+  get (caller: Caller, scope: unknown, options: unknown): TokenPlan | undefined {
     if (options === undefined && typeof scope === 'string') return this.#byScope[caller].get(scope)
     const text = textOf(said(caller, scope, options))
     return text === undefined ? undefined : this.#byText.get(text)
   }
 
-  set (caller: Caller, scope: unknown, options: unknown, prepared: PreparedRequest): void {
-    if (options === undefined && typeof scope === 'string') return this.#keep(this.#byScope[caller], scope, prepared)
+  set (caller: Caller, scope: unknown, options: unknown, plan: TokenPlan): void {
+    if (options === undefined && typeof scope === 'string') return this.#keep(this.#byScope[caller], scope, plan)
     const text = textOf(said(caller, scope, options))
-    if (text !== undefined) this.#keep(this.#byText, text, prepared)
+    if (text !== undefined) this.#keep(this.#byText, text, plan)
   }
 
-  #keep (plans: Map<string, PreparedRequest>, said: string, prepared: PreparedRequest): void {
-    plans.set(said, prepared)
+  #keep (plans: Map<string, TokenPlan>, said: string, plan: TokenPlan): void {
+    plans.set(said, plan)
     const [oldest] = plans.keys()
     if (plans.size > this.#max) plans.delete(oldest!)
   }

@@ -3,6 +3,9 @@ import { IdentityNotAllowedError } from '../errors.ts'
 /** As whom a call is made. */
 export type Identity = 'client-credential' | 'managed-identity' | 'user'
 
+/** The app's own. */
+export type AppIdentity = Exclude<Identity, 'user'>
+
 /** What a method says about it: `…ForApp`, `…ForUser`, or neither. */
 export type Caller = 'app' | 'user' | 'configured'
 

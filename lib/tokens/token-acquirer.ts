@@ -1,16 +1,19 @@
-import { authorityForApp } from '../authorities/authority.ts'
+import { authorityForApp, authorityForUser } from '../authorities/authority.ts'
 import { mergeParameters } from '../authorities/query-parameters.ts'
-import type { Configuration } from '../configuration/configuration.ts'
+import type { Authority } from '../authorities/authority.ts'
+import type { AppConfiguration, Configuration } from '../configuration/configuration.ts'
 import type { AcquireTokenOptions, ManagedIdentityOptions } from '../configuration/schema.ts'
 import { DEFAULT_APP_SECTION } from '../configuration/app-options.ts'
 import { checkAcquireTokenOptions } from '../configuration/override.ts'
 import { NoAuthorityError, UserTokenRequiredError } from '../errors.ts'
+import type { Caller } from '../inbound/caller.ts'
 import type { Logger } from '../logger.ts'
-import { identityOf, type Identity } from './identity.ts'
+import { CallerRequests } from './caller-requests.ts'
+import { identityOf, type AppIdentity, type Identity } from './identity.ts'
 import { requireDefaultScope, resourceOf } from './scopes.ts'
 import type { TokenEngine } from './token-engine.ts'
 import type { TokenDiagnostics } from './token-diagnostics.ts'
-import { identityOfFlow, prepare, type PreparedRequest, type TokenRequest } from './token-request.ts'
+import { identityOfFlow, prepare, type ClientCredentialsRequest, type ManagedIdentityRequest, type OnBehalfOfRequest, type PreparedRequest } from './token-request.ts'
 import type { Token, TokenSource } from './token.ts'
 import { workloadIdentity } from './workload-identity.ts'
 
@@ -52,6 +55,12 @@ export interface AcquiredToken {
   readonly identity: Identity
 }
 
+/** What a call asks for: the same whoever calls, or for each caller another. */
+export type TokenPlan = PreparedRequest | CallerRequests
+
+/** Finds the caller whom code names: by a token, its claims or a request; rejects or throws where there is none. */
+export type FindCaller = (user: unknown) => Caller | Promise<Caller>
+
 /** The circumstances in which a token is asked for. */
 export interface AcquireContext {
   readonly forceRefresh?: boolean | undefined
@@ -65,19 +74,22 @@ export class ConfiguredTokenAcquirer implements TokenAcquirer {
   readonly #configuration: Configuration
   readonly #engine: TokenEngine
   readonly #logger: Logger
+  readonly #findCaller: FindCaller | undefined
 
-  constructor (configuration: Configuration, engine: TokenEngine, logger: Logger) {
+  /** @param findCaller `undefined` where callers are not validated */
+  constructor (configuration: Configuration, engine: TokenEngine, logger: Logger, findCaller?: FindCaller) {
     this.#configuration = configuration
     this.#engine = engine
     this.#logger = logger
+    this.#findCaller = findCaller
   }
 
   getTokenForApp (scope: string, acquireTokenOptions?: AcquireTokenOptions): Promise<AcquireTokenResult> {
     return this.#getToken('app', [scope], acquireTokenOptions)
   }
 
-  getTokenForUser (scopes: string | readonly string[], acquireTokenOptions?: AcquireTokenOptions, _user?: unknown): Promise<AcquireTokenResult> {
-    return this.#getToken('user', [scopes].flat(), acquireTokenOptions)
+  getTokenForUser (scopes: string | readonly string[], acquireTokenOptions?: AcquireTokenOptions, user?: unknown): Promise<AcquireTokenResult> {
+    return this.#getToken('user', [scopes].flat(), acquireTokenOptions, user)
   }
 
   /**
@@ -86,8 +98,28 @@ export class ConfiguredTokenAcquirer implements TokenAcquirer {
    * @param options have been checked
    * @param api service name of the downstream API that the token is for
    */
-  prepare (identity: Identity, scopes: readonly string[], options: AcquireTokenOptions, api?: string): PreparedRequest {
-    return prepare(this.#request(identity, scopes, options), api)
+  plan (identity: Identity, scopes: readonly string[], options: AcquireTokenOptions, api?: string): TokenPlan {
+    return identity === 'user' ? new CallerRequests(tenantId => this.#onBehalfOfRequest(scopes, options, tenantId), api) : this.prepare(identity, scopes, options, api)
+  }
+
+  /** What is asked for as the app. */
+  prepare (identity: AppIdentity, scopes: readonly string[], options: AcquireTokenOptions, api?: string): PreparedRequest {
+    const scope = appScope(scopes)
+    return prepare(identity === 'managed-identity' ? this.#managedIdentityRequest(scope, options) : this.#clientCredentialsRequest(scope, options), api)
+  }
+
+  /**
+   * The caller on whose behalf a call is made.
+   *
+   * @param user whom code names; `undefined` for the caller of the request
+   * @param ofRequest the caller of the request that the call is bound to
+   * @throws UserTokenRequiredError when there is none
+   */
+  caller (user: unknown, ofRequest?: Caller): Caller | Promise<Caller> {
+    if (this.#findCaller === undefined) throw new UserTokenRequiredError('The call is made on behalf of the user, and callers are not validated: set the option inbound, or use a …ForApp method to call as the app')
+    if (user !== undefined) return this.#findCaller(user)
+    if (ofRequest === undefined) throw new UserTokenRequiredError('The call is made on behalf of the user, and there is no validated caller: protect the route with config.auth, give the user, or use a …ForApp method to call as the app')
+    return ofRequest
   }
 
   /** The token at hand; `undefined` where one must be waited for. */
@@ -108,38 +140,44 @@ export class ConfiguredTokenAcquirer implements TokenAcquirer {
     return this.#engine.diagnostics()
   }
 
-  async #getToken (caller: 'app' | 'user', scopes: readonly string[], acquireTokenOptions: AcquireTokenOptions = {}): Promise<AcquireTokenResult> {
+  async #getToken (caller: 'app' | 'user', scopes: readonly string[], acquireTokenOptions: AcquireTokenOptions = {}, user?: unknown): Promise<AcquireTokenResult> {
     const options = checkAcquireTokenOptions(acquireTokenOptions, 'acquireTokenOptions')
     const identity = identityOf(caller, { acquireTokenOptions: options }, 'The token')
-    return toResult(await this.acquire(this.prepare(identity, scopes, options), options))
+    const plan = this.plan(identity, scopes, options)
+    return toResult(await this.acquire(plan instanceof CallerRequests ? plan.of(await this.caller(user)) : plan, options))
   }
 
-  #request (identity: Identity, scopes: readonly string[], options: AcquireTokenOptions): TokenRequest {
-    switch (identity) {
-      case 'client-credential': return this.#clientCredentialsRequest(appScope(scopes), options)
-      case 'managed-identity': return this.#managedIdentityRequest(appScope(scopes), options)
-      case 'user': throw new UserTokenRequiredError('The call is made on behalf of the user, and there is no validated caller: use a …ForApp method to call as the app')
+  #onBehalfOfRequest (scopes: readonly string[], options: AcquireTokenOptions, userTenant: string): OnBehalfOfRequest {
+    const { authenticationOptionsName: section, tenant } = options
+    const { app, authority } = authorityForUser(this.#configuration.app(section), section ?? DEFAULT_APP_SECTION, tenant, userTenant)
+    return {
+      flow: 'onBehalfOf',
+      // Any caller's: each puts in their own.
+      userAssertion: '',
+      ...this.#entraRequest(app, authority, scopes, options),
     }
   }
 
-  #clientCredentialsRequest (scope: string, options: AcquireTokenOptions): TokenRequest {
+  #clientCredentialsRequest (scope: string, options: AcquireTokenOptions): ClientCredentialsRequest {
     const { app, authority } = authorityForApp(this.#configuration.app(options.authenticationOptionsName), options.authenticationOptionsName ?? DEFAULT_APP_SECTION, options.tenant)
+    return { flow: 'clientCredentials', fmiPath: options.fmiPath, ...this.#entraRequest(app, authority, [scope], options) }
+  }
+
+  #entraRequest (app: AppConfiguration, authority: Authority, scopes: readonly string[], options: AcquireTokenOptions): Omit<ClientCredentialsRequest, 'flow' | 'fmiPath'> {
     const { extraQueryParameters, clientCapabilities } = app
     return {
-      flow: 'clientCredentials',
       app,
       authority,
-      scopes: [scope],
+      scopes: [...scopes],
       claims: options.claims,
       clientCapabilities,
-      fmiPath: options.fmiPath,
       extraQueryParameters: mergeParameters(extraQueryParameters, options.extraQueryParameters),
       extraHeadersParameters: { ...options.extraHeadersParameters },
       correlationId: options.correlationId,
     }
   }
 
-  #managedIdentityRequest (scope: string, options: AcquireTokenOptions): TokenRequest {
+  #managedIdentityRequest (scope: string, options: AcquireTokenOptions): ManagedIdentityRequest {
     const managedIdentity: ManagedIdentityOptions = options.managedIdentity ?? {}
     const { authenticationOptionsName: section } = options
     const app = this.#configuration.app(section)

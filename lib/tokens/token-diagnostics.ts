@@ -35,7 +35,7 @@ export function diagnosticsOf (known: TokenEntry | MissingToken, isUnderWay: boo
     ...common,
     state: isUnderWay ? 'renewing' : age,
     expiresOn: new Date(token.expiresOn),
-    nextRenewalOn: new Date(renewOn),
+    nextRenewalOn: renewOn === Infinity ? undefined : new Date(renewOn),
     hits,
     joins,
     source,

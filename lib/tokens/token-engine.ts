@@ -270,10 +270,10 @@ export class TokenEngine {
   }
 
   /** Puts the token at hand, unless one is there that was asked for later. */
-  #keep ({ key, description }: PreparedRequest, { token, source }: GivenToken, number: number, { joins }: FlightContext): TokenEntry {
+  #keep ({ key, description, endsOn }: PreparedRequest, { token, source }: GivenToken, number: number, { joins }: FlightContext): TokenEntry {
     const { clock, random } = this.#options
     const before = this.#entries.peek(key)
-    const entry = new TokenEntry(token, { description, source, number, joins: joins(), before, clock, random })
+    const entry = new TokenEntry(token, { description, source, number, joins: joins(), endsOn, before, clock, random })
     if (this.#isClosed || !this.#isNewest(key, number)) return entry
     this.#entries.set(key, entry)
     entry.keptBy = this

@@ -13,6 +13,8 @@ export interface TokenEntryOptions {
   readonly number: number
   /** How many callers waited for it beside the one who asked. */
   readonly joins: number
+  /** When what was exchanged for it ends, in milliseconds since the epoch; `undefined` where it can be renewed whenever. */
+  readonly endsOn?: number | undefined
   /** The entry that it replaces. */
   readonly before?: TokenEntry | undefined
   readonly clock: Clock
@@ -25,6 +27,9 @@ export interface TokenEntryOptions {
  * Where its renewal has failed, it is given to its very end.
  */
 const MARGIN = 5_000
+
+/** Milliseconds that a newer token must live longer, where what is exchanged for it ends too. */
+const WORTH_RENEWING = 60_000
 
 /**
  * A token at hand, and when it is renewed.
@@ -63,7 +68,7 @@ export class TokenEntry {
   /** On {@link Clock.elapsed}. */
   #renewAt: number
 
-  constructor (token: Token, { description, source, number, joins, before, clock, random }: TokenEntryOptions) {
+  constructor (token: Token, { description, source, number, joins, endsOn = Infinity, before, clock, random }: TokenEntryOptions) {
     const now = clock.now()
     const elapsed = clock.elapsed()
     const life = token.expiresOn - now
@@ -78,7 +83,8 @@ export class TokenEntry {
     this.#elapsedAtEnd = elapsed + life
     const refreshIn = token.refreshOn === undefined ? undefined : token.refreshOn - now
     this.overdue = refreshIn !== undefined && refreshIn <= 0 ? (before?.overdue ?? 0) + 1 : 0
-    this.#renewAt = elapsed + (this.overdue > 0 ? overdueDelay(life, this.overdue, random) : renewalDelay(life, refreshIn, random))
+    const isLast = endsOn - token.expiresOn < WORTH_RENEWING
+    this.#renewAt = isLast ? Infinity : elapsed + (this.overdue > 0 ? overdueDelay(life, this.overdue, random) : renewalDelay(life, refreshIn, random))
     this.#noteFreshness()
   }
 
@@ -97,7 +103,7 @@ export class TokenEntry {
     return Math.min(this.#elapsedAtEnd - this.#clock.elapsed(), this.token.expiresOn - this.#clock.now())
   }
 
-  /** When it is renewed next, in milliseconds since the epoch. */
+  /** When it is renewed next, in milliseconds since the epoch; infinite where it is the last. */
   get renewOn (): number {
     return this.#clock.now() + this.#renewAt - this.#clock.elapsed()
   }

@@ -30,6 +30,8 @@ export interface OnBehalfOfRequest extends EntraRequest {
   readonly flow: 'onBehalfOf'
   /** The caller's access token. */
   readonly userAssertion: string
+  /** When that ends, in milliseconds since the epoch: no token for it is kept any longer. */
+  readonly endsOn?: number | undefined
 }
 
 /** The identity of the Azure resource that the process runs on asks for a token. */
@@ -75,6 +77,8 @@ export interface PreparedRequest {
   readonly provider: Provider
   /** Who is asked: what fails there fails for all who ask there. */
   readonly address: string
+  /** When what is exchanged for the token ends, in milliseconds since the epoch: then it cannot be renewed. */
+  readonly endsOn: number | undefined
   /** Outlives the request, which may hold a user assertion. */
   readonly description: TokenDescription
   /** What the engine had for it the last time. */
@@ -90,6 +94,7 @@ export function prepare (request: TokenRequest, api?: string): PreparedRequest {
     key: tokenKey(request.claims === undefined ? request : { ...request, claims: undefined }),
     provider: authority === undefined ? 'managed-identity' : 'entra-id',
     address: authority === undefined ? 'managed-identity' : addressOf(authority, request.flow),
+    endsOn: request.flow === 'onBehalfOf' ? request.endsOn : undefined,
     description: describe(request, api),
     entry: undefined,
   }
@@ -133,8 +138,12 @@ export class UserRequests {
     this.#keyPrefix = this.#like.key.slice(0, this.#like.key.indexOf('.') + 1)
   }
 
-  of (userAssertion: string): PreparedRequest {
-    return new UserRequest(this.#like, userAssertion, this.#keyPrefix + assertionHash(userAssertion))
+  /**
+   * @param hash SHA-256 of the assertion, where it has been made already
+   * @param endsOn when the assertion ends, in milliseconds since the epoch
+   */
+  of (userAssertion: string, hash = assertionHash(userAssertion), endsOn?: number): PreparedRequest {
+    return new UserRequest(this.#like, userAssertion, this.#keyPrefix + hash, endsOn)
   }
 }
 
@@ -142,15 +151,17 @@ class UserRequest implements PreparedRequest {
   readonly key: string
   readonly provider: Provider
   readonly address: string
+  readonly endsOn: number | undefined
   readonly description: TokenDescription
   entry: TokenEntry | undefined
   readonly #like: OnBehalfOfRequest
   readonly #userAssertion: string
 
-  constructor (like: PreparedRequest & { readonly request: OnBehalfOfRequest }, userAssertion: string, key: string) {
+  constructor (like: PreparedRequest & { readonly request: OnBehalfOfRequest }, userAssertion: string, key: string, endsOn: number | undefined) {
     this.key = key
     this.provider = like.provider
     this.address = like.address
+    this.endsOn = endsOn
     this.description = like.description
     this.entry = undefined
     this.#like = like.request
@@ -158,7 +169,7 @@ class UserRequest implements PreparedRequest {
   }
 
   get request (): OnBehalfOfRequest {
-    return Object.freeze({ ...this.#like, userAssertion: this.#userAssertion })
+    return Object.freeze({ ...this.#like, userAssertion: this.#userAssertion, endsOn: this.endsOn })
   }
 }
 

@@ -36,6 +36,12 @@ export class Token implements TokenFacts {
     Object.freeze(this)
   }
 
+  /** The same token, of which other things are known. */
+  with (facts: Partial<Pick<TokenFacts, 'expiresOn' | 'refreshOn'>>): Token {
+    const { tokenType, expiresOn, refreshOn, tenantId, scopes, correlationId } = this
+    return new Token(this.accessToken, { tokenType, expiresOn, refreshOn, tenantId, scopes, correlationId, ...facts })
+  }
+
   get accessToken (): string {
     return this.#authorizationHeader.slice(this.tokenType.length + 1)
   }

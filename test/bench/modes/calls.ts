@@ -1,15 +1,11 @@
 import type { Readable } from 'node:stream'
 import { request } from 'undici'
-import type { AcquireTokenOptions } from '../../../dist/lib/configuration/schema.js'
-import type { Configuration } from '../../../dist/lib/configuration/configuration.js'
 import { TokenAcquirerFactory } from '../../../dist/lib/core.js'
 import { DownstreamClient } from '../../../dist/lib/downstream/downstream-client.js'
+import { Caller } from '../../../dist/lib/inbound/caller.js'
+import type { SigningKey } from '../../../dist/lib/inbound/signing-keys.js'
 import { Transport } from '../../../dist/lib/downstream/transport.js'
-import type { Identity } from '../../../dist/lib/tokens/identity.js'
 import { ConfiguredTokenAcquirer } from '../../../dist/lib/tokens/token-acquirer.js'
-import type { TokenEngine } from '../../../dist/lib/tokens/token-engine.js'
-import { UserRequests, type PreparedRequest } from '../../../dist/lib/tokens/token-request.js'
-import type { Token } from '../../../dist/lib/tokens/token.js'
 import { assertions, clientId, forAll, logger, scope, setStage, settings, tenantId, wanderer } from '../stage.ts'
 import { taggedToken } from '../tagged-token.ts'
 import type { Mode, WorkerOptions } from '../worker.ts'
@@ -99,54 +95,31 @@ export const callModes: Readonly<Record<string, Mode>> = {
   },
 }
 
+// No token is verified here.
+const key = { kid: 'bench', isPublished: true } as SigningKey
+
 function ours ({ tokenService, api }: WorkerOptions): TokenAcquirerFactory {
   return new TokenAcquirerFactory({ config: settings(tokenService, api), logger })
 }
 
 /**
- * What a web app does for every request that comes in: a client that is bound to the caller, the caller's key, and one call.
+ * What a web app does for every request that comes in: a client that is bound to the caller, and one call.
  *
- * @param isHashKept whether the hash of the caller's token is there already, as for the second call in the same request
+ * @param isHashKept whether the hash of the caller's token is there already, as inbound validation leaves it
  */
 async function callsForUsers ({ tokenService, api }: WorkerOptions, count: number, { isHashKept = false } = {}): Promise<() => Promise<unknown>> {
-  const { configuration, engine, onBehalfOf } = setStage({ config: settings(tokenService, api) })
-  const transport = new Transport(undefined)
-  const callers = assertions(count)
-  const users = new UserRequests(onBehalfOf(callers[0]!))
-  const kept = callers.map(caller => users.of(caller))
-  await forAll(kept, prepared => engine.acquire(prepared))
+  const { configuration, engine } = setStage({ config: settings(tokenService, api) })
+  const services = { configuration, acquirer: new ConfiguredTokenAcquirer(configuration, engine, logger, () => { throw new Error('nobody is named') }), transport: new Transport(undefined), plans: new WeakMap() }
+  const callFor = (requestCaller: Caller) => new DownstreamClient(services, { logger, requestCaller: () => requestCaller }).getForUser('TodoUser')
+  const callers = assertions(count).map(callerWith)
+  await forAll(callers, callFor)
 
-  const next = isHashKept ? wanderer(kept) : wanderer(callers)
-  const acquirer = new CallersAcquirer(configuration, engine, users, kept[0]!)
-  const services = { configuration, acquirer, transport, plans: new WeakMap() }
-  return () => {
-    acquirer.caller = next()
-    return new DownstreamClient(services, { logger }).getForUser('TodoUser')
-  }
+  const next = wanderer(callers)
+  return () => callFor(isHashKept ? next() : callerWith(next().assertion))
 }
 
-/** Asks on behalf of one caller after the other, each by the hash of the caller's token, which the public functions do not lead to yet. */
-class CallersAcquirer extends ConfiguredTokenAcquirer {
-  /** The caller's token, or the request that was prepared for it. */
-  caller: string | PreparedRequest
-  readonly #users: UserRequests
-  readonly #any: PreparedRequest
-
-  constructor (configuration: Configuration, engine: TokenEngine, users: UserRequests, any: PreparedRequest) {
-    super(configuration, engine, logger)
-    this.#users = users
-    this.#any = any
-    this.caller = any
-  }
-
-  override prepare (identity: Identity, scopes: readonly string[], options: AcquireTokenOptions, api?: string): PreparedRequest {
-    return identity === 'user' ? this.#any : super.prepare(identity, scopes, options, api)
-  }
-
-  override atHand (prepared: PreparedRequest): Token | undefined {
-    if (prepared !== this.#any) return super.atHand(prepared)
-    return super.atHand(typeof this.caller === 'string' ? this.#users.of(this.caller) : this.caller)
-  }
+function callerWith (assertion: string): Caller {
+  return new Caller(assertion, { claims: { aud: clientId, iss: 'bench', exp: Math.floor(Date.now() / 1000) + 3600 }, kind: 'user', tenantId, scopes: [], roles: [], key })
 }
 
 function requireOk (status: number): void {

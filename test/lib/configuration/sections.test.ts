@@ -28,11 +28,11 @@ t.test('null, and text that is empty where it must not be, are as if they were n
 
 t.test('sections may be objects without a prototype', async t => {
   const section = Object.assign(Object.create(null) as object, { BaseUrl, Query: Object.assign(Object.create(null) as object, { a: 1 }) })
-  const source = Object.assign(Object.create(null) as object, { Api: section, AzureAd: { TokenDecryptionCredentials: [section] } })
+  const source = Object.assign(Object.create(null) as object, { Api: section, AzureAd: { TokenDecryptionCredentials: [Object.assign(Object.create(null) as object, { SourceType: 'Path', CertificateDiskPath: 'a.pem' })] } })
   const { app, apis } = parseConfiguration({ source })
 
   t.match(apis.get('Api'), { query: { a: 1 } })
-  t.match(app()?.tokenDecryptionCredentials, [{ BaseUrl }])
+  t.match(app()?.tokenDecryptionCredentials, [{ certificateDiskPath: 'a.pem' }])
 })
 
 t.test('a section that is there twice, in different letter case, is a fault', async t => {

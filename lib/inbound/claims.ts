@@ -1,0 +1,95 @@
+import { ANY_TENANT, tenantOfIssuer, type TokenVersion } from '../authorities/openid-configuration.ts'
+import type { Caller, CallerClaims, CallerKind } from './caller.ts'
+import { PERSONAL_ACCOUNTS, type InboundConfiguration, type Tenants } from './inbound-configuration.ts'
+import { tokenRefused } from './refusals.ts'
+import type { SigningKey } from './signing-keys.ts'
+
+/** The issuers of an authority, in whose names tokens of each version are; {@link ANY_TENANT} in them stands for the token's own tenant. */
+export type Issuers = (version: TokenVersion) => Promise<string>
+
+type Judged = Pick<Caller, 'claims' | 'kind' | 'tenantId' | 'scopes' | 'roles'>
+type Claims = Readonly<Record<string, unknown>>
+
+/** Seconds of the last moment that JavaScript has a date for. */
+const END_OF_TIME = 8_640_000_000_000
+
+/**
+ * Whose token this is, when its claims hold (RFC 8725 sections 3.8 to 3.12).
+ *
+ * @param claims of a token whose signature has been verified with `key`
+ * @param now milliseconds since the epoch
+ * @throws UnauthorizedError
+ * @see https://learn.microsoft.com/entra/identity-platform/claims-validation
+ */
+export async function judgeClaims (claims: Claims, { configuration, issuers, key, now }: { configuration: InboundConfiguration, issuers: Issuers, key: SigningKey, now: number }): Promise<Judged> {
+  requireTime(claims, now / 1000, configuration.clockTolerance)
+  requireAudience(claims, configuration.audiences)
+  const version = versionOf(claims, configuration)
+  const tenantId = requireIssuer(claims, await issuers(version), configuration)
+  await requireKeyOfIssuer(key, tenantId, issuers)
+  requireTenant(tenantId, configuration.tenants)
+  requireClient(claims, version, configuration)
+  return { claims: claims as CallerClaims, tenantId, ...rightsOf(claims) }
+}
+
+function requireTime ({ exp, nbf, iat }: Claims, now: number, tolerance: number): void {
+  if (!isTime(exp)) throw tokenRefused('it does not say when it ends')
+  if (now >= exp + tolerance) throw tokenRefused('it has expired')
+  if (nbf !== undefined && !(isTime(nbf) && now >= nbf - tolerance)) throw tokenRefused('it is not valid yet')
+  if (iat !== undefined && !(isTime(iat) && now >= iat - tolerance)) throw tokenRefused('it was issued in the future')
+}
+
+function isTime (value: unknown): value is number {
+  return typeof value === 'number' && value >= 0 && value <= END_OF_TIME
+}
+
+function requireAudience ({ aud }: Claims, audiences: ReadonlySet<string>): void {
+  if (![aud].flat().some(audience => typeof audience === 'string' && audiences.has(audience))) throw tokenRefused('it is for another API')
+}
+
+/** Azure AD B2C writes 1.0 into tokens that are otherwise of version 2.0. */
+function versionOf ({ ver = '2.0' }: Claims, { authority }: InboundConfiguration): TokenVersion {
+  if (ver !== '1.0' && ver !== '2.0') throw tokenRefused('its version is not known')
+  return authority.policy === undefined ? ver : '2.0'
+}
+
+/** The tenant of the token, which its issuer names. Only tokens of B2C do not name it themselves too. */
+function requireIssuer ({ iss, tid }: Claims, issuer: string, { authority }: InboundConfiguration): string {
+  const isB2c = authority.policy !== undefined
+  const tenantId = typeof tid === 'string' ? tid : isB2c && tid === undefined ? tenantOfIssuer(issuer) : undefined
+  if (tenantId === undefined || tenantId === ANY_TENANT || iss !== issuer.replace(ANY_TENANT, tenantId) || tenantOfIssuer(iss as string) !== tenantId) throw tokenRefused('it is of another issuer')
+  return tenantId
+}
+
+/** A key that is published for one tenant signs for that tenant only. The keys of B2C do not say whose they are. */
+async function requireKeyOfIssuer ({ issuer }: SigningKey, tenantId: string, issuers: Issuers): Promise<void> {
+  const expected = await issuers('2.0')
+  const isOfOneTenant = !expected.includes(ANY_TENANT)
+  if (issuer === undefined ? isOfOneTenant : issuer.replace(ANY_TENANT, tenantId) === expected.replace(ANY_TENANT, tenantId)) return
+  throw tokenRefused('its key is of another issuer')
+}
+
+function requireTenant (tenantId: string, tenants: Tenants): void {
+  const isTaken = tenants === 'own' || (tenants === 'any' ? tenantId !== PERSONAL_ACCOUNTS : tenants.has(tenantId))
+  if (!isTaken) throw tokenRefused('it is of a tenant that may not call')
+}
+
+/** An access token names the app that it was given to; an ID token does not. */
+function requireClient (claims: Claims, version: TokenVersion, { clients, publicClients }: InboundConfiguration): void {
+  const [client, authentication] = version === '2.0' ? [claims['azp'], claims['azpacr']] : [claims['appid'], claims['appidacr']]
+  if (typeof client !== 'string' || client === '') throw tokenRefused('it is no access token')
+  if (clients !== undefined && !clients.has(client.toLowerCase())) throw tokenRefused('it was given to an app that may not call')
+  if (!publicClients && authentication !== '1' && authentication !== '2') throw tokenRefused('it was given to an app that has not proved itself')
+}
+
+/** Scopes are of users, and roles alone are of apps: a token with neither lets do nothing. */
+function rightsOf ({ scp, roles, idtyp }: Claims): { kind: CallerKind, scopes: readonly string[], roles: readonly string[] } {
+  const scopes = typeof scp === 'string' ? scp.split(' ').filter(Boolean) : []
+  const assigned = Array.isArray(roles) ? roles.filter(role => typeof role === 'string') : []
+  if (idtyp === 'app' || (idtyp === undefined && scopes.length === 0)) {
+    if (assigned.length === 0) throw tokenRefused('it has no app role')
+    return { kind: 'app', scopes: [], roles: assigned }
+  }
+  if (scopes.length === 0) throw tokenRefused('it has no scope')
+  return { kind: 'user', scopes, roles: assigned }
+}

@@ -1,0 +1,75 @@
+import type { Dispatcher } from 'undici'
+import { authorityUrl } from '../authorities/authority.ts'
+import type { Discovery } from '../authorities/discovery.ts'
+import { getText } from '../authorities/get-text.ts'
+import { issuerHost } from '../authorities/hosts.ts'
+import { ANY_TENANT, type DescribedAuthority, type TokenVersion } from '../authorities/openid-configuration.ts'
+import type { Logger } from '../logger.ts'
+import type { Clock } from '../tokens/clock.ts'
+import { isMetaTenant, isTenantId } from '../authorities/tenants.ts'
+import { readKeySet } from './key-set.ts'
+import { SigningKeys } from './signing-keys.ts'
+
+export interface InboundAuthorityOptions {
+  readonly authority: DescribedAuthority
+  readonly discovery: Discovery
+  readonly dispatcher: Dispatcher
+  readonly clock: Clock
+  readonly logger: Logger
+  /** Ends what is under way. */
+  readonly closing: AbortSignal
+}
+
+/** Milliseconds that the authority may take to give its keys. */
+const LIMIT = 3_000
+/** Bytes of a key set; Entra ID's have some 15,000. */
+const MAX_BODY = 256 * 1024
+
+/** Who gives the tokens of callers: in whose name, and with which keys. */
+export class InboundAuthority {
+  readonly keys: SigningKeys
+  readonly #options: InboundAuthorityOptions
+
+  constructor (options: InboundAuthorityOptions) {
+    const { clock, logger, closing } = options
+    this.#options = options
+    this.keys = new SigningKeys({
+      clock,
+      fetch: () => this.#fetchKeys(),
+      onFailure: error => {
+        if (!closing.aborted) logger.warn({ err: error, authority: authorityUrl(options.authority) }, 'the keys that tokens of callers are signed with could not be fetched: the last ones are used, as long as they may be')
+      },
+    })
+  }
+
+  /**
+   * In whose name tokens are; {@link ANY_TENANT} in it stands for the token's own tenant.
+   *
+   * @throws when that is not known now
+   */
+  readonly issuer = async (version: TokenVersion): Promise<string> => {
+    const { authority, discovery, closing } = this.#options
+    const document = await discovery.of(authority, closing, version)
+    const issuer = document?.issuer ?? issuerByUrl(authority, version)
+    if (issuer === undefined) throw new Error('the OpenID configuration of the authority could not be fetched')
+    return issuer
+  }
+
+  async #fetchKeys () {
+    const { authority, discovery, dispatcher, clock, closing } = this.#options
+    const document = await discovery.of(authority, closing)
+    const url = document?.jwksUri ?? `${authorityUrl(authority)}discovery/v2.0/keys`
+    const { status, text } = await getText(url, { dispatcher, clock, limit: LIMIT, maxBody: MAX_BODY, signal: closing })
+    if (status !== 200) throw new Error(`HTTP ${status} from ${url}`)
+    return readKeySet(text)
+  }
+}
+
+/** The issuer where the authority does not tell; `undefined` where its tenant goes by a domain name, which no issuer has. */
+function issuerByUrl ({ instance, tenantId, policy }: DescribedAuthority, version: TokenVersion): string | undefined {
+  const tenant = isMetaTenant(tenantId) ? ANY_TENANT : isTenantId(tenantId) && policy === undefined ? tenantId : undefined
+  if (tenant === undefined) return undefined
+  const { protocol, host, pathname } = new URL(instance)
+  const base = `${protocol}//${issuerHost(host, version)}${pathname}${tenant}/`
+  return version === '2.0' ? `${base}v2.0` : base
+}
