@@ -12,9 +12,11 @@ import type { Caller } from './inbound/caller.ts'
 import { Inbound } from './inbound/inbound.ts'
 import type { Logger } from './logger.ts'
 import { prewarm } from './prewarm.ts'
+import { Sessions } from './sessions/sessions.ts'
 import { TokenProvider } from './msal/token-provider.ts'
 import { SharedTokens } from './store/shared-tokens.ts'
 import { TokenCipher } from './store/token-cipher.ts'
+import type { TokenStore } from './store/token-store.ts'
 import { TokenHeaderProvider, type AuthorizationHeaderProvider, type HeaderContext } from './tokens/authorization-header-provider.ts'
 import { endsWithin, systemClock, type Clock } from './tokens/clock.ts'
 import { HeaderPlans } from './tokens/header-plans.ts'
@@ -74,18 +76,20 @@ export class IdentityWeb {
       customSignedAssertionProviders: options.customSignedAssertionProviders ?? {},
       identityDispatcher: () => this.#provider.identityDispatcher,
     })
-    this.#provider = new TokenProvider(clock, this.#credentials, identityDispatcher, logger)
+    const shared = sharedStore(tokenCache)
+    const sessions = new Sessions({ shared, maxEntries: tokenCache.maxEntries, clock, logger })
+    this.#provider = new TokenProvider(clock, this.#credentials, sessions, identityDispatcher, logger)
     this.#engine = new TokenEngine({
       maxEntries: tokenCache.maxEntries,
       tokenTimeout,
       ask: this.#provider.ask,
-      shared: sharedTokens(tokenCache, { clock, random, logger }),
+      shared: shared && new SharedTokens({ ...shared, sharesManagedIdentities: tokenCache.storeManagedIdentities, clock, random, logger }),
       clock,
       random,
       logger,
     })
     this.inbound = inbound && new Inbound({ ...services, configuration: inbound, discovery: this.#provider.discovery, dispatcher: this.#provider.identityDispatcher, maxEntries: tokenCache.maxEntries })
-    const acquirer = new ConfiguredTokenAcquirer(configuration, this.#engine, logger, this.inbound && (user => this.inbound!.callerNamed(user)))
+    const acquirer = new ConfiguredTokenAcquirer({ configuration, engine: this.#engine, sessions, findCaller: this.inbound && (user => this.inbound!.callerNamed(user)), logger })
     this.#services = { configuration, acquirer, transport: new Transport(dispatcher), plans: new WeakMap() }
     this.#prewarm = { apis: options.prewarm, failure: options.prewarmFailure, clock, logger }
     this.tokenAcquirer = acquirer
@@ -154,7 +158,7 @@ function credentialUsers ({ apis }: Configuration, routeApis: readonly RouteApi[
   return [...ofSections, ...routeApis.filter(({ identity }) => identity === 'client-credential').map(({ api }) => api)]
 }
 
-function sharedTokens ({ store, encryptionKeys, storeManagedIdentities }: TokenCacheOptions, surroundings: { clock: Clock, random: () => number, logger: Logger }): SharedTokens | undefined {
-  if (store === undefined || encryptionKeys === undefined) return undefined
-  return new SharedTokens({ ...surroundings, store, cipher: new TokenCipher(encryptionKeys), sharesManagedIdentities: storeManagedIdentities })
+/** The store that processes share, and what keeps it secret. */
+function sharedStore ({ store, encryptionKeys }: TokenCacheOptions): { readonly store: TokenStore, readonly cipher: TokenCipher } | undefined {
+  return store === undefined || encryptionKeys === undefined ? undefined : { store, cipher: new TokenCipher(encryptionKeys) }
 }

@@ -31,8 +31,8 @@ export const acquireTokenOptions = v.partial(v.strictObject({
   extraQueryParameters: described(tokenRequestParameters, 'Added to the query of the *token request*, before the app section\'s.'),
   /** Added to the headers of the token request. */
   extraHeadersParameters: described(headers, 'Added to the headers of the *token request*.'),
-  /** Session key of a long-running process on behalf of a user. */
-  longRunningWebApiSessionKey: described(nonEmpty, 'Session key of a long-running process on behalf of a user. Read for compatibility; users are not served yet.'),
+  /** Session key of long-running work on behalf of a user, or 'AllocateForMe', which a new key takes the place of. */
+  longRunningWebApiSessionKey: described(v.pipe(nonEmpty, v.maxLength(1_000, 'expected at most 1,000 characters')), 'Session key of [long-running work](long-running-work.md) on behalf of a user, or `AllocateForMe`, which a new key takes the place of. Of a call only.'),
   /** Ends the wait for the token. In code only. */
   signal: described(abortSignal, 'Ends the wait for the token. In code only.'),
   popPublicKey: unsupported('proof-of-possession tokens are not supported'),

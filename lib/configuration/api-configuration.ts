@@ -32,7 +32,14 @@ export function parseApi (name: string, where: string, section: unknown, faults:
     faults.push(`${where}.BaseUrl: is missing`)
     return undefined
   }
+  const fault = sessionFault(options)
+  if (fault !== undefined) faults.push(`${where}.AcquireTokenOptions.LongRunningWebApiSessionKey: ${fault}`)
   return completeApi(name, options.baseUrl, options)
+}
+
+/** What is wrong with a session key that all calls would share. */
+export function sessionFault ({ acquireTokenOptions }: Pick<ApiOptions, 'acquireTokenOptions'>): string | undefined {
+  return acquireTokenOptions?.longRunningWebApiSessionKey === undefined ? undefined : 'is of one user, and belongs into the options of a call'
 }
 
 /** The API with every default filled in. */

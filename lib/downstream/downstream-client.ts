@@ -1,9 +1,9 @@
 import { applyOverride, checkApi, mutableCopy } from '../configuration/override.ts'
 import type { ApiConfiguration, Configuration } from '../configuration/configuration.ts'
+import type { DownstreamApiOptions } from '../configuration/schema.ts'
 import { ConfigurationError, UnknownApiError } from '../errors.ts'
 import type { Caller as RequestCaller } from '../inbound/caller.ts'
 import type { Logger } from '../logger.ts'
-import { CallerRequests } from '../tokens/caller-requests.ts'
 import { identityOf, type Caller, type Identity } from '../tokens/identity.ts'
 import type { ConfiguredTokenAcquirer } from '../tokens/token-acquirer.ts'
 import type { Token } from '../tokens/token.ts'
@@ -105,21 +105,24 @@ export class DownstreamClient implements DownstreamApi {
   /** @param method of the verb; without one, the API's */
   #call<T> (caller: Caller, method: string | undefined, name: string, override: DownstreamApiOverride | undefined, content: unknown, user: unknown, answered: Answered<T>): Promise<T> {
     try {
-      const plan = this.#plan(caller, name, override)
-      const make = (onBehalfOf?: RequestCaller) => this.#make(plan, onBehalfOf, method, name, content, answered)
-      if (!(plan.token instanceof CallerRequests)) return make()
-      const onBehalfOf = this.#services.acquirer.caller(user, this.#context.requestCaller?.())
-      return onBehalfOf instanceof Promise ? onBehalfOf.then(make) : make(onBehalfOf)
+      const options = typeof override === 'function' ? new RecordedOverride(override) : undefined
+      const plan = this.#plan(caller, name, options?.apply ?? override)
+      const make = (token?: PreparedRequest) => this.#make({ plan, token, method: method ?? plan.api.httpMethod, content }, answered)
+      if (plan.token === undefined) return make()
+      const { acquirer } = this.#services
+      const requestCaller = this.#context.requestCaller?.()
+      const token = acquirer.requestAtHand(plan.token, user, requestCaller)
+      return token === undefined ? acquirer.requestOf(plan.token, user, requestCaller, options?.copy ?? override).then(make) : make(token)
     } catch (error) {
       return Promise.reject(error)
     }
   }
 
-  #make<T> (plan: CallPlan, onBehalfOf: RequestCaller | undefined, method: string | undefined, name: string, content: unknown, answered: Answered<T>): Promise<T> {
+  #make<T> (call: Call, answered: Answered<T>): Promise<T> {
     return new Promise((resolve, reject) => {
+      const { plan, token } = call
       const { api, identity } = plan
-      const token = plan.token instanceof CallerRequests ? plan.token.of(onBehalfOf!) : plan.token
-      const call: Call = { plan, token, method: method ?? api.httpMethod, content }
+      const { name } = api
       let composed: Composed
       const exchange = new Exchange({
         name,
@@ -259,6 +262,21 @@ function attempt (work: () => void, failed: (error: unknown) => void): void {
     work()
   } catch (error) {
     failed(error)
+  }
+}
+
+/** A function that changes a copy of the options, and the copy: what a call has to tell is written there. */
+class RecordedOverride {
+  copy: DownstreamApiOptions | undefined
+  readonly #override: (options: DownstreamApiOptions) => void
+
+  constructor (override: (options: DownstreamApiOptions) => void) {
+    this.#override = override
+  }
+
+  readonly apply = (options: DownstreamApiOptions): void => {
+    this.copy = options
+    return this.#override(options)
   }
 }
 

@@ -1,5 +1,6 @@
 import { missingOf, type ApiConfiguration, type Configuration } from '../configuration/configuration.ts'
 import type { AcquireTokenOptions, DownstreamApiOptions, ManagedIdentityOptions } from '../configuration/schema.ts'
+import { sessionFault } from '../configuration/api-configuration.ts'
 import { applyOverride } from '../configuration/override.ts'
 import { collecting } from '../configuration/collecting.ts'
 import { ConfigurationError, IdentityNotAllowedError } from '../errors.ts'
@@ -56,6 +57,8 @@ function parseRouteApi (name: string, options: unknown, configuration: Configura
   if (given !== undefined && identity !== undefined) {
     faults.push(...[...contradictions(identity, base, given), ...unservable(identity, given, configuration, hasInbound)].map(fault => `${where}.identity: ${fault}`))
   }
+  const fault = given && sessionFault(given)
+  if (fault !== undefined) faults.push(`${where}.acquireTokenOptions.longRunningWebApiSessionKey: ${fault}`)
   if (given === undefined || faults.length > 0) throw new ConfigurationError(faults)
   return { identity, api: identity === undefined ? given : only(identity, given) }
 }

@@ -16,4 +16,6 @@ export interface Acquisition {
 export interface AppAcquisition extends Acquisition {
   readonly credentials: ClientCredentials
   readonly endpoints: AuthorityEndpoints
+  /** Is given the refresh token that came with the token. */
+  readonly onRefreshToken?: (refreshToken: string) => void
 }

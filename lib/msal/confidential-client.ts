@@ -3,8 +3,11 @@ import type { AuthenticationResult, ClientCredentialRequest, ConfidentialClientA
 import { authorityUrl, type Authority } from '../authorities/authority.ts'
 import type { ClientAuthentication, ClientAuthenticationContext } from '../credentials/client-credential.ts'
 import type { Proof } from '../credentials/client-credentials.ts'
+import { TokenAcquisitionError, UserTokenRequiredError } from '../errors.ts'
+import { notYours, type Sessions } from '../sessions/sessions.ts'
+import type { Clock } from '../tokens/clock.ts'
 import type { Token } from '../tokens/token.ts'
-import type { ClientCredentialsRequest, ManagedIdentityRequest, OnBehalfOfRequest } from '../tokens/token-request.ts'
+import type { ClientCredentialsRequest, LongRunningRequest, ManagedIdentityRequest, OnBehalfOfRequest } from '../tokens/token-request.ts'
 import type { WorkloadIdentity } from '../tokens/workload-identity.ts'
 import { MsalNetworkClient } from './network-client.ts'
 import { isCredentialRefused, toAcquisitionError } from './acquisition-error.ts'
@@ -44,6 +47,47 @@ export async function acquireOnBehalfOf (request: OnBehalfOfRequest, acquisition
 }
 
 /**
+ * Acquires a token of a long-running session, which begins with the caller's token and goes on with its refresh token.
+ *
+ * @see https://learn.microsoft.com/entra/identity-platform/v2-oauth2-on-behalf-of-flow
+ * @throws TokenAcquisitionError
+ * @throws UserTokenRequiredError when there is no session, and no caller with whom one could begin
+ */
+export async function acquireLongRunning (request: LongRunningRequest, sessions: Sessions, acquisition: AppAcquisition, clock: Clock): Promise<Token> {
+  const { sessionKey, owner, userAssertion, authority } = request
+  const since = clock.elapsed()
+  const tokenEndpoint = await acquisition.endpoints.forUser(authority, acquisition.signal)
+  const acquireBy = async (acquire: Acquire) => {
+    let refreshToken: string | undefined
+    const token = await acquireProven(request, { ...acquisition, onRefreshToken: given => { refreshToken = given } }, { tokenEndpoint, prove: provingApp(request, acquisition), acquire })
+    return { token, refreshToken }
+  }
+
+  const session = await sessions.find(sessionKey)
+  if (session !== undefined && session.owner !== owner) throw notYours()
+  const { token, refreshToken = session?.refreshToken } = await begunOrGoneOn()
+  if (refreshToken === undefined) throw new TokenAcquisitionError('No long-running session: Entra ID gave no refresh token. Allow the app offline_access', { retryable: false })
+  await sessions.keep(sessionKey, { owner, tenantId: authority.tenantId, refreshToken }, since)
+  if (sessions.hasEnded(sessionKey, since)) throw new TokenAcquisitionError('No token: the long-running session has been ended', { retryable: false })
+  return token
+
+  async function begunOrGoneOn () {
+    const begin = userAssertion === undefined ? undefined : () => acquireBy((client, common) => client.acquireTokenOnBehalfOf({ ...common, oboAssertion: userAssertion }))
+    if (session === undefined) {
+      if (begin === undefined) throw new UserTokenRequiredError('There is no long-running session with this key, or it has ended: begin one in a request of the user')
+      return begin()
+    }
+    try {
+      return await acquireBy((client, { skipCache: _, ...common }) => client.acquireTokenByRefreshToken({ ...common, refreshToken: session.refreshToken }))
+    } catch (error) {
+      // A refresh token that is not accepted any longer is no loss where the user is there.
+      if (begin === undefined || (error as { code?: unknown }).code !== 'FST_IDW_CHALLENGE_USER') throw error
+      return begin()
+    }
+  }
+}
+
+/**
  * Acquires a token for a workload identity: the token that its platform has put into a file is exchanged.
  *
  * @see https://learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant-flow#third-case-access-token-request-with-a-federated-credential
@@ -65,7 +109,7 @@ type ProvenRequest = Pick<ClientCredentialsRequest, 'authority' | 'scopes' | 'cl
 
 type Prove = (context: ClientAuthenticationContext) => Promise<Proof>
 
-function provingApp ({ app }: ClientCredentialsRequest | OnBehalfOfRequest, { credentials }: AppAcquisition): Prove {
+function provingApp ({ app }: Pick<ClientCredentialsRequest, 'app'>, { credentials }: AppAcquisition): Prove {
   return context => credentials.prove(app, context)
 }
 
@@ -107,7 +151,7 @@ function succeeds (work: Promise<void>): Promise<boolean> {
  */
 async function acquireAlone (
   request: ProvenRequest,
-  { signal, dispatcher, now }: AppAcquisition,
+  { signal, dispatcher, now, onRefreshToken }: AppAcquisition,
   { tokenEndpoint, authentication }: { tokenEndpoint: string, authentication: ClientAuthentication },
   acquire: Acquire
 ): Promise<Token> {
@@ -136,6 +180,8 @@ async function acquireAlone (
       // MSAL sends these, but leaves them out of its type.
       ...{ extraQueryParameters: withEncodedNames(request.extraQueryParameters) },
     })
+    const refreshToken = networkClient.evidence.body?.['refresh_token']
+    if (typeof refreshToken === 'string' && refreshToken !== '') onRefreshToken?.(refreshToken)
     return toToken(result, { tenantId: authority.tenantId, scopes, correlationId }, now)
   } catch (error) {
     throw toAcquisitionError(error, networkClient.evidence, { provider: 'entra-id', who: 'Entra ID', signal, correlationId, now })

@@ -79,7 +79,7 @@ function requestHeaders (own: Record<string, string>, extra: Readonly<Record<str
   return { ...own, ...Object.fromEntries(added) }
 }
 
-const secretParameters = ['client_secret', 'client_assertion', 'assertion']
+const secretParameters = ['client_secret', 'client_assertion', 'assertion', 'refresh_token']
 const secretHeaders = ['x-identity-header', 'secret', 'authorization']
 
 /** What was sent in confidence: an endpoint that echoes it must not get it into an error. */

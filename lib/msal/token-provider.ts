@@ -3,6 +3,7 @@ import type { Discovery } from '../authorities/discovery.ts'
 import { AuthorityEndpoints } from '../authorities/endpoints.ts'
 import type { ClientCredentials } from '../credentials/client-credentials.ts'
 import type { Logger } from '../logger.ts'
+import type { Sessions } from '../sessions/sessions.ts'
 import type { Clock } from '../tokens/clock.ts'
 import type { TokenRequest } from '../tokens/token-request.ts'
 import type { Token } from '../tokens/token.ts'
@@ -11,6 +12,7 @@ import type { Token } from '../tokens/token.ts'
 export class TokenProvider {
   readonly #clock: Clock
   readonly #credentials: ClientCredentials
+  readonly #sessions: Sessions
   readonly #endpoints: AuthorityEndpoints
   readonly #entraId: Dispatcher
   /** Of its own, without a proxy: the endpoint is on this machine. */
@@ -18,10 +20,11 @@ export class TokenProvider {
   readonly #own: readonly Agent[]
 
   /** @param identityDispatcher carries what is sent to Entra ID; without it, the provider opens and closes its own connections */
-  constructor (clock: Clock, credentials: ClientCredentials, identityDispatcher: Dispatcher | undefined, logger: Logger) {
+  constructor (clock: Clock, credentials: ClientCredentials, sessions: Sessions, identityDispatcher: Dispatcher | undefined, logger: Logger) {
     const own = identityDispatcher === undefined ? [new Agent()] : []
     this.#clock = clock
     this.#credentials = credentials
+    this.#sessions = sessions
     this.#entraId = identityDispatcher ?? own[0]!
     this.#own = [...own, this.#managedIdentity]
     this.#endpoints = new AuthorityEndpoints({ clock, logger, dispatcher: this.#entraId, platform: this.#managedIdentity })
@@ -50,10 +53,11 @@ export class TokenProvider {
       return acquireWithManagedIdentity(request, { signal, now, dispatcher: this.#managedIdentity })
     }
     // Loaded when they are needed first, so that importing the package stays cheap.
-    const { acquireOnBehalfOf, acquireWithClientCredential, acquireWithWorkloadIdentity } = await import('./confidential-client.ts')
+    const { acquireLongRunning, acquireOnBehalfOf, acquireWithClientCredential, acquireWithWorkloadIdentity } = await import('./confidential-client.ts')
     switch (request.flow) {
       case 'clientCredentials': return acquireWithClientCredential(request, ofApp)
       case 'onBehalfOf': return acquireOnBehalfOf(request, ofApp)
+      case 'longRunning': return acquireLongRunning(request, this.#sessions, ofApp, this.#clock)
       case 'managedIdentity': return acquireWithWorkloadIdentity(request, request.workloadIdentity!, ofApp)
     }
   }

@@ -116,10 +116,11 @@ export class SharedTokens {
 
   /**
    * The token of a managed identity belongs to the machine: it is shared where that was asked for, and then only that of a user-assigned
-   * one, whose id means the same everywhere. The system-assigned one is another on every machine.
+   * one, whose id means the same everywhere. The system-assigned one is another on every machine. Of a long-running session the session
+   * itself is shared, so that nothing of it is left in the store when it ends.
    */
   #isShared (request: TokenRequest): boolean {
-    if (request.flow !== 'managedIdentity') return true
+    if (request.flow !== 'managedIdentity') return request.flow !== 'longRunning'
     return this.#options.sharesManagedIdentities && Object.values(request.managedIdentity).some(id => id !== undefined)
   }
 

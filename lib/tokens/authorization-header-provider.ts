@@ -2,11 +2,9 @@ import type { AcquireTokenOptions } from '../configuration/schema.ts'
 import { checkAuthorizationHeaderOptions } from '../configuration/override.ts'
 import type { Caller as RequestCaller } from '../inbound/caller.ts'
 import type { Logger } from '../logger.ts'
-import { CallerRequests } from './caller-requests.ts'
 import { HeaderPlans } from './header-plans.ts'
 import { identityOf, type Caller, type Identity, type IdentityOptions } from './identity.ts'
 import type { AcquiredToken, ConfiguredTokenAcquirer } from './token-acquirer.ts'
-import type { PreparedRequest } from './token-request.ts'
 import type { TokenSource } from './token.ts'
 
 /** How a header is wanted. */
@@ -95,15 +93,9 @@ export class TokenHeaderProvider implements AuthorizationHeaderProvider {
 
   async #header (caller: Caller, scope: string | readonly string[], options: AuthorizationHeaderProviderOptions | undefined, user?: unknown): Promise<string> {
     const known = this.#plans.get(caller, scope, options)
-    const prepared = known instanceof CallerRequests ? this.#requestAtHand(known, user) : known
+    const prepared = known && this.#acquirer.requestAtHand(known, user, this.#context.requestCaller?.())
     const token = (prepared && this.#acquirer.atHand(prepared)) ?? (await this.#acquire(caller, scope, options, user)).token
     return token.authorizationHeader
-  }
-
-  /** `undefined` where it must be found out first who the user is. */
-  #requestAtHand (requests: CallerRequests, user: unknown): PreparedRequest | undefined {
-    const onBehalfOf = this.#acquirer.caller(user, this.#context.requestCaller?.())
-    return onBehalfOf instanceof Promise ? undefined : requests.of(onBehalfOf)
   }
 
   async #acquire (caller: Caller, scope: string | readonly string[], given: AuthorizationHeaderProviderOptions | undefined, user?: unknown): Promise<AcquiredToken> {
@@ -113,8 +105,9 @@ export class TokenHeaderProvider implements AuthorizationHeaderProvider {
     const { identity, acquireTokenOptions } = identityFor(caller, scopes, { ...options, acquireTokenOptions: options.acquireTokenOptions ?? {} })
     const { forceRefresh, signal: ofOptions } = acquireTokenOptions
     const plan = this.#acquirer.plan(identity, scopes, acquireTokenOptions)
-    if (!forceRefresh && acquireTokenOptions.claims === undefined && ofOptions === undefined) this.#plans.set(caller, scope, given, plan)
-    const prepared = plan instanceof CallerRequests ? plan.of(await this.#acquirer.caller(user, requestCaller?.())) : plan
+    const isPlain = !forceRefresh && acquireTokenOptions.claims === undefined && acquireTokenOptions.longRunningWebApiSessionKey === undefined && ofOptions === undefined
+    if (isPlain) this.#plans.set(caller, scope, given, plan)
+    const prepared = await this.#acquirer.requestOf(plan, user, requestCaller?.(), given)
 
     const signals = [ofOptions, signal?.()].filter(signal => signal !== undefined)
     return this.#acquirer.acquire(prepared, { forceRefresh, signal: signals.length > 1 ? AbortSignal.any(signals) : signals[0], logger })

@@ -10,10 +10,13 @@ import type { Caller } from '../inbound/caller.ts'
 import type { Logger } from '../logger.ts'
 import { CallerRequests } from './caller-requests.ts'
 import { identityOf, type AppIdentity, type Identity } from './identity.ts'
+import type { Sessions } from '../sessions/sessions.ts'
 import { requireDefaultScope, resourceOf } from './scopes.ts'
+import { SessionRequests } from './session-requests.ts'
+import { writeSessionKey } from './session-key.ts'
 import type { TokenEngine } from './token-engine.ts'
 import type { TokenDiagnostics } from './token-diagnostics.ts'
-import { identityOfFlow, prepare, type ClientCredentialsRequest, type ManagedIdentityRequest, type OnBehalfOfRequest, type PreparedRequest } from './token-request.ts'
+import { identityOfFlow, prepare, sessionSuffix, type ClientCredentialsRequest, type EntraRequest, type ManagedIdentityRequest, type OnBehalfOfRequest, type PreparedRequest } from './token-request.ts'
 import type { Token, TokenSource } from './token.ts'
 import { workloadIdentity } from './workload-identity.ts'
 
@@ -44,6 +47,12 @@ export interface TokenAcquirer {
    * @param user the raw inbound token, or what `request.user` came from
    */
   getTokenForUser (scopes: string | readonly string[], acquireTokenOptions?: AcquireTokenOptions, user?: unknown): Promise<AcquireTokenResult>
+  /**
+   * Ends long-running work on behalf of a user: forgets its refresh token, here and in the shared store, and the tokens that this process has of it.
+   *
+   * @param sessionKey `longRunningWebApiSessionKey` of the calls
+   */
+  endSession (sessionKey: string): Promise<void>
   /** What is known of every token at hand, and of requests that have failed since there was one; never a token. Frozen. */
   diagnostics (): readonly TokenDiagnostics[]
 }
@@ -56,7 +65,7 @@ export interface AcquiredToken {
 }
 
 /** What a call asks for: the same whoever calls, or for each caller another. */
-export type TokenPlan = PreparedRequest | CallerRequests
+export type TokenPlan = PreparedRequest | CallerRequests | SessionRequests
 
 /** Finds the caller whom code names: by a token, its claims or a request; rejects or throws where there is none. */
 export type FindCaller = (user: unknown) => Caller | Promise<Caller>
@@ -69,17 +78,27 @@ export interface AcquireContext {
   readonly logger?: Logger | undefined
 }
 
+export interface TokenAcquirerServices {
+  readonly configuration: Configuration
+  readonly engine: TokenEngine
+  readonly sessions: Sessions
+  /** `undefined` where callers are not validated. */
+  readonly findCaller: FindCaller | undefined
+  readonly logger: Logger
+}
+
 /** Turns what a call asks for into the request for one token. */
 export class ConfiguredTokenAcquirer implements TokenAcquirer {
   readonly #configuration: Configuration
   readonly #engine: TokenEngine
   readonly #logger: Logger
+  readonly #sessions: Sessions
   readonly #findCaller: FindCaller | undefined
 
-  /** @param findCaller `undefined` where callers are not validated */
-  constructor (configuration: Configuration, engine: TokenEngine, logger: Logger, findCaller?: FindCaller) {
+  constructor ({ configuration, engine, sessions, findCaller, logger }: TokenAcquirerServices) {
     this.#configuration = configuration
     this.#engine = engine
+    this.#sessions = sessions
     this.#logger = logger
     this.#findCaller = findCaller
   }
@@ -99,27 +118,21 @@ export class ConfiguredTokenAcquirer implements TokenAcquirer {
    * @param api service name of the downstream API that the token is for
    */
   plan (identity: Identity, scopes: readonly string[], options: AcquireTokenOptions, api?: string): TokenPlan {
-    return identity === 'user' ? new CallerRequests(tenantId => this.#onBehalfOfRequest(scopes, options, tenantId), api) : this.prepare(identity, scopes, options, api)
+    if (identity !== 'user') return this.prepare(identity, scopes, options, api)
+    const { longRunningWebApiSessionKey: sessionKey } = options
+    if (sessionKey === undefined) return new CallerRequests(tenantId => this.#onBehalfOfRequest(scopes, options, tenantId), api)
+    return new SessionRequests({
+      sessionKey,
+      like: ({ tenantId, ...session }) => ({ flow: 'longRunning', ...session, ...this.#userRequest(scopes, options, tenantId) }),
+      find: key => this.#sessions.head(key),
+      api,
+    })
   }
 
   /** What is asked for as the app. */
   prepare (identity: AppIdentity, scopes: readonly string[], options: AcquireTokenOptions, api?: string): PreparedRequest {
     const scope = appScope(scopes)
     return prepare(identity === 'managed-identity' ? this.#managedIdentityRequest(scope, options) : this.#clientCredentialsRequest(scope, options), api)
-  }
-
-  /**
-   * The caller on whose behalf a call is made.
-   *
-   * @param user whom code names; `undefined` for the caller of the request
-   * @param ofRequest the caller of the request that the call is bound to
-   * @throws UserTokenRequiredError when there is none
-   */
-  caller (user: unknown, ofRequest?: Caller): Caller | Promise<Caller> {
-    if (this.#findCaller === undefined) throw new UserTokenRequiredError('The call is made on behalf of the user, and callers are not validated: set the option inbound, or use a …ForApp method to call as the app')
-    if (user !== undefined) return this.#findCaller(user)
-    if (ofRequest === undefined) throw new UserTokenRequiredError('The call is made on behalf of the user, and there is no validated caller: protect the route with config.auth, give the user, or use a …ForApp method to call as the app')
-    return ofRequest
   }
 
   /** The token at hand; `undefined` where one must be waited for. */
@@ -136,6 +149,38 @@ export class ConfiguredTokenAcquirer implements TokenAcquirer {
     return { token, source, identity: identityOfFlow[prepared.request.flow] }
   }
 
+  /**
+   * The request of a call; `undefined` where it must be waited for: {@link requestOf}.
+   *
+   * @throws UserTokenRequiredError
+   * @throws ForbiddenError
+   */
+  requestAtHand (plan: TokenPlan, user: unknown, ofRequest: Caller | undefined): PreparedRequest | undefined {
+    if (plan instanceof SessionRequests) return undefined
+    if (!(plan instanceof CallerRequests)) return plan
+    const caller = this.#caller(user, ofRequest)
+    return caller instanceof Promise ? undefined : plan.of(caller)
+  }
+
+  /**
+   * The request of a call that may have to wait for what it asks for: who the user is, or whose session it goes on with.
+   *
+   * @param user whom code names; `undefined` for the caller of the request
+   * @param ofRequest the caller of the request that the call is bound to
+   * @param given where a session key is written that is made for the call
+   */
+  async requestOf (plan: TokenPlan, user: unknown, ofRequest: Caller | undefined, given: unknown): Promise<PreparedRequest> {
+    if (plan instanceof CallerRequests) return plan.of(await this.#caller(user, ofRequest))
+    if (!(plan instanceof SessionRequests)) return plan
+    const caller = user === undefined ? ofRequest : await this.#caller(user, ofRequest)
+    return plan.of(caller, key => writeSessionKey(given, key))
+  }
+
+  async endSession (sessionKey: string): Promise<void> {
+    this.#engine.forget(sessionSuffix(sessionKey))
+    await this.#sessions.end(sessionKey).finally(() => this.#engine.forget(sessionSuffix(sessionKey)))
+  }
+
   diagnostics (): readonly TokenDiagnostics[] {
     return this.#engine.diagnostics()
   }
@@ -143,19 +188,33 @@ export class ConfiguredTokenAcquirer implements TokenAcquirer {
   async #getToken (caller: 'app' | 'user', scopes: readonly string[], acquireTokenOptions: AcquireTokenOptions = {}, user?: unknown): Promise<AcquireTokenResult> {
     const options = checkAcquireTokenOptions(acquireTokenOptions, 'acquireTokenOptions')
     const identity = identityOf(caller, { acquireTokenOptions: options }, 'The token')
-    const plan = this.plan(identity, scopes, options)
-    return toResult(await this.acquire(plan instanceof CallerRequests ? plan.of(await this.caller(user)) : plan, options))
+    const prepared = await this.requestOf(this.plan(identity, scopes, options), user, undefined, acquireTokenOptions)
+    return toResult(await this.acquire(prepared, options))
+  }
+
+  /**
+   * The caller on whose behalf a call is made.
+   *
+   * @param user whom code names; `undefined` for the caller of the request
+   * @param ofRequest the caller of the request that the call is bound to
+   * @throws UserTokenRequiredError when there is none
+   */
+  #caller (user: unknown, ofRequest: Caller | undefined): Caller | Promise<Caller> {
+    if (this.#findCaller === undefined) throw new UserTokenRequiredError('The call is made on behalf of the user, and callers are not validated: set the option inbound, or use a …ForApp method to call as the app')
+    if (user !== undefined) return this.#findCaller(user)
+    if (ofRequest === undefined) throw new UserTokenRequiredError('The call is made on behalf of the user, and there is no validated caller: protect the route with config.auth, give the user, or use a …ForApp method to call as the app')
+    return ofRequest
   }
 
   #onBehalfOfRequest (scopes: readonly string[], options: AcquireTokenOptions, userTenant: string): OnBehalfOfRequest {
+    // Any caller's: each puts in their own.
+    return { flow: 'onBehalfOf', userAssertion: '', ...this.#userRequest(scopes, options, userTenant) }
+  }
+
+  #userRequest (scopes: readonly string[], options: AcquireTokenOptions, userTenant: string): EntraRequest {
     const { authenticationOptionsName: section, tenant } = options
     const { app, authority } = authorityForUser(this.#configuration.app(section), section ?? DEFAULT_APP_SECTION, tenant, userTenant)
-    return {
-      flow: 'onBehalfOf',
-      // Any caller's: each puts in their own.
-      userAssertion: '',
-      ...this.#entraRequest(app, authority, scopes, options),
-    }
+    return this.#entraRequest(app, authority, scopes, options)
   }
 
   #clientCredentialsRequest (scope: string, options: AcquireTokenOptions): ClientCredentialsRequest {
@@ -163,7 +222,7 @@ export class ConfiguredTokenAcquirer implements TokenAcquirer {
     return { flow: 'clientCredentials', fmiPath: options.fmiPath, ...this.#entraRequest(app, authority, [scope], options) }
   }
 
-  #entraRequest (app: AppConfiguration, authority: Authority, scopes: readonly string[], options: AcquireTokenOptions): Omit<ClientCredentialsRequest, 'flow' | 'fmiPath'> {
+  #entraRequest (app: AppConfiguration, authority: Authority, scopes: readonly string[], options: AcquireTokenOptions): EntraRequest {
     const { extraQueryParameters, clientCapabilities } = app
     return {
       app,

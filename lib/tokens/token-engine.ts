@@ -10,7 +10,7 @@ import { SingleFlight, type FlightContext } from './single-flight.ts'
 import { diagnosticsOf, type MissingToken, type TokenDiagnostics } from './token-diagnostics.ts'
 import { TokenEntry } from './token-entry.ts'
 import { tell } from './token-events.ts'
-import { tokenKey, type PreparedRequest, type TokenRequest } from './token-request.ts'
+import { identityOfFlow, tokenKey, type PreparedRequest, type TokenRequest } from './token-request.ts'
 import type { Token, TokenSource } from './token.ts'
 
 /** Asks the identity provider for a token, once. */
@@ -113,6 +113,11 @@ export class TokenEngine {
     const entries = [...this.#entries.entries()].map(([key, entry]) => diagnosticsOf(entry, isUnderWay(key)))
     const missing = [...this.#missing.entries()].filter(([key]) => !this.#entries.has(key)).map(([key, missing]) => diagnosticsOf(missing, isUnderWay(key)))
     return Object.freeze([...entries, ...missing])
+  }
+
+  /** Forgets the tokens whose keys end in `suffix`. */
+  forget (suffix: string): void {
+    for (const key of [...this.#entries.keys()].filter(key => key.endsWith(suffix))) this.#entries.delete(key)
   }
 
   /** Ends what is under way, and forgets all tokens. */
@@ -236,7 +241,7 @@ export class TokenEngine {
     this.#missing.set(key, { description, lastError: this.#missing.peek(key)?.lastError })
     try {
       // What does not listen to the signal must not hold the circuit.
-      const token = await this.#circuitOf(address).run({ key, isOfUser: request.flow === 'onBehalfOf' },
+      const token = await this.#circuitOf(address).run({ key, isOfUser: identityOfFlow[request.flow] === 'user' },
         isProbe => isProbe ? this.#probe(prepared, signal) : retrying(provider, () => untilAborted(ask(request, signal), signal), { clock, random, deadline, signal }))
       tell('acquisitionEnd', description, { source: 'identity-provider' })
       return token

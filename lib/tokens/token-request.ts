@@ -8,7 +8,7 @@ import type { TokenEntry } from './token-entry.ts'
 import type { WorkloadIdentity } from './workload-identity.ts'
 
 /** What every request to Entra ID says. */
-interface EntraRequest {
+export interface EntraRequest {
   readonly app: AppConfiguration
   readonly authority: Authority
   readonly scopes: readonly string[]
@@ -34,6 +34,16 @@ export interface OnBehalfOfRequest extends EntraRequest {
   readonly endsOn?: number | undefined
 }
 
+/** An app asks for a token on behalf of a user for whom it works on, after the user's own token has ended. */
+export interface LongRunningRequest extends EntraRequest {
+  readonly flow: 'longRunning'
+  readonly sessionKey: string
+  /** Whose session it is. */
+  readonly owner: string
+  /** The caller's access token, with which the session begins, or begins anew; `undefined` where it can only go on. */
+  readonly userAssertion: string | undefined
+}
+
 /** The identity of the Azure resource that the process runs on asks for a token. */
 export interface ManagedIdentityRequest {
   readonly flow: 'managedIdentity'
@@ -49,13 +59,13 @@ export interface ManagedIdentityRequest {
 }
 
 /** Everything that a token depends on. */
-export type TokenRequest = ClientCredentialsRequest | OnBehalfOfRequest | ManagedIdentityRequest
+export type TokenRequest = ClientCredentialsRequest | OnBehalfOfRequest | LongRunningRequest | ManagedIdentityRequest
 
 /** The flows, by the names of their requests. */
 export type Flow = TokenRequest['flow']
 
 /** As whom the token of a flow lets call. */
-export const identityOfFlow: Readonly<Record<Flow, Identity>> = Object.freeze({ clientCredentials: 'client-credential', onBehalfOf: 'user', managedIdentity: 'managed-identity' })
+export const identityOfFlow: Readonly<Record<Flow, Identity>> = Object.freeze({ clientCredentials: 'client-credential', onBehalfOf: 'user', longRunning: 'user', managedIdentity: 'managed-identity' })
 
 /** What may be said of a request and its token; nothing of the user is in it. */
 export interface TokenDescription {
@@ -107,7 +117,7 @@ function authorityOf (request: TokenRequest): Authority | undefined {
 
 /** A region fails by itself; it gives tokens to apps only. */
 function addressOf ({ tokenEndpoint, region }: Authority, flow: Flow): string {
-  return region === undefined || flow === 'onBehalfOf' ? tokenEndpoint : `${tokenEndpoint} in ${region}`
+  return region === undefined || identityOfFlow[flow] === 'user' ? tokenEndpoint : `${tokenEndpoint} in ${region}`
 }
 
 function freezeRequest (request: TokenRequest): void {
@@ -181,7 +191,16 @@ class UserRequest implements PreparedRequest {
  */
 export function tokenKey (request: TokenRequest): string {
   const key = hash('sha256', JSON.stringify(keyParts(request)), 'base64url')
-  return request.flow === 'onBehalfOf' ? `${key}.${assertionHash(request.userAssertion)}` : key
+  switch (request.flow) {
+    case 'onBehalfOf': return `${key}.${assertionHash(request.userAssertion)}`
+    case 'longRunning': return `${key}${sessionSuffix(request.sessionKey)}`
+    default: return key
+  }
+}
+
+/** What the keys of all tokens of a session end in. */
+export function sessionSuffix (sessionKey: string): string {
+  return `.session.${hash('sha256', sessionKey)}`
 }
 
 function keyParts (request: TokenRequest): unknown[] {
@@ -189,6 +208,7 @@ function keyParts (request: TokenRequest): unknown[] {
   switch (request.flow) {
     case 'clientCredentials': return [...common, ...entraParts(request), request.fmiPath ?? null]
     case 'onBehalfOf': return [...common, ...entraParts(request)]
+    case 'longRunning': return [...common, ...entraParts(request), request.owner]
     case 'managedIdentity': {
       const { userAssignedClientId, userAssignedObjectId, userAssignedResourceId } = request.managedIdentity
       return [...common, userAssignedClientId ?? null, userAssignedObjectId ?? null, userAssignedResourceId ?? null, request.resource, ...request.workloadIdentity === undefined ? [] : authorityParts(request.workloadIdentity.authority)]

@@ -5,6 +5,7 @@ import { setUp } from '../../dist/lib/configuration/setup.js'
 import { ClientCredentials } from '../../dist/lib/credentials/client-credentials.js'
 import { TokenProvider } from '../../dist/lib/msal/token-provider.js'
 import { authorityForApp } from '../../dist/lib/authorities/authority.js'
+import { Sessions } from '../../dist/lib/sessions/sessions.js'
 import { systemClock } from '../../dist/lib/tokens/clock.js'
 import { ConfiguredTokenAcquirer } from '../../dist/lib/tokens/token-acquirer.js'
 import { TokenEngine, type AskProvider } from '../../dist/lib/tokens/token-engine.js'
@@ -55,7 +56,8 @@ export interface StageOptions {
 export function setStage ({ config, maxEntries = 100_000, tokenTimeout = 10_000, around = ask => ask }: StageOptions): Stage {
   const { options, configuration } = setUp({ config }, ({ config }) => config)
   const credentials: ClientCredentials = new ClientCredentials({ clock: systemClock, logger, tokenTimeout, customSignedAssertionProviders: {}, managedIdentityToken: async () => { throw new Error('no credential asks for one here') }, identityDispatcher: () => provider.identityDispatcher, closed: new AbortController().signal })
-  const provider: TokenProvider = new TokenProvider(systemClock, credentials, undefined, logger)
+  const sessions = new Sessions({ shared: undefined, maxEntries, clock: systemClock, logger })
+  const provider: TokenProvider = new TokenProvider(systemClock, credentials, sessions, undefined, logger)
   const engine = new TokenEngine({ maxEntries, tokenTimeout, ask: around(provider.ask), shared: undefined, clock: systemClock, random: Math.random, logger })
   const { app, authority } = authorityForApp(configuration.app(), 'AzureAd', undefined)
   return {
@@ -63,7 +65,7 @@ export function setStage ({ config, maxEntries = 100_000, tokenTimeout = 10_000,
     options,
     provider,
     engine,
-    acquirer: new ConfiguredTokenAcquirer(configuration, engine, logger),
+    acquirer: new ConfiguredTokenAcquirer({ configuration, engine, sessions, findCaller: () => { throw new Error('nobody is named') }, logger }),
     onBehalfOf: userAssertion => ({
       flow: 'onBehalfOf',
       app,

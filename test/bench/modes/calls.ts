@@ -5,7 +5,6 @@ import { DownstreamClient } from '../../../dist/lib/downstream/downstream-client
 import { Caller } from '../../../dist/lib/inbound/caller.js'
 import type { SigningKey } from '../../../dist/lib/inbound/signing-keys.js'
 import { Transport } from '../../../dist/lib/downstream/transport.js'
-import { ConfiguredTokenAcquirer } from '../../../dist/lib/tokens/token-acquirer.js'
 import { assertions, clientId, forAll, logger, scope, setStage, settings, tenantId, wanderer } from '../stage.ts'
 import { taggedToken } from '../tagged-token.ts'
 import type { Mode, WorkerOptions } from '../worker.ts'
@@ -108,8 +107,8 @@ function ours ({ tokenService, api }: WorkerOptions): TokenAcquirerFactory {
  * @param isHashKept whether the hash of the caller's token is there already, as inbound validation leaves it
  */
 async function callsForUsers ({ tokenService, api }: WorkerOptions, count: number, { isHashKept = false } = {}): Promise<() => Promise<unknown>> {
-  const { configuration, engine } = setStage({ config: settings(tokenService, api) })
-  const services = { configuration, acquirer: new ConfiguredTokenAcquirer(configuration, engine, logger, () => { throw new Error('nobody is named') }), transport: new Transport(undefined), plans: new WeakMap() }
+  const { configuration, acquirer } = setStage({ config: settings(tokenService, api) })
+  const services = { configuration, acquirer, transport: new Transport(undefined), plans: new WeakMap() }
   const callFor = (requestCaller: Caller) => new DownstreamClient(services, { logger, requestCaller: () => requestCaller }).getForUser('TodoUser')
   const callers = assertions(count).map(callerWith)
   await forAll(callers, callFor)

@@ -6,6 +6,7 @@ import { ConfiguredTokenAcquirer } from '../../../lib/tokens/token-acquirer.ts'
 import type { PreparedRequest } from '../../../lib/tokens/token-request.ts'
 import { engineOf } from '../../fixtures/engine.ts'
 import { loggerOf } from '../../fixtures/identity-web.ts'
+import { sessions } from '../../fixtures/sessions.ts'
 import { answerJson, startRawServer } from '../../fixtures/raw-server.ts'
 
 t.test('an API that is only ever called with overrides has its token request prepared once, until an override has a say in the token', async t => {
@@ -22,7 +23,7 @@ t.test('an API that is only ever called with overrides has its token request pre
   const logger = loggerOf([])
   const transport = new Transport(undefined)
   t.teardown(() => transport.close())
-  const client = new DownstreamClient({ configuration, acquirer: new Counting(configuration, engineOf().engine, logger), transport, plans: new WeakMap() }, { logger })
+  const client = new DownstreamClient({ configuration, acquirer: new Counting({ configuration, engine: engineOf().engine, sessions: sessions(), findCaller: undefined, logger }), transport, plans: new WeakMap() }, { logger })
 
   for (const relativePath of ['one', 'two', 'three']) await client.getForApp('Api', { relativePath })
   t.equal(prepared.length, 1)

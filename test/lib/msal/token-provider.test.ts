@@ -5,6 +5,7 @@ import { clientCredentials } from '../../fixtures/credentials.ts'
 import { requestOfUser } from '../../fixtures/engine.ts'
 import { FakeClock } from '../../fixtures/fake-clock.ts'
 import { loggerOf } from '../../fixtures/identity-web.ts'
+import { sessions } from '../../fixtures/sessions.ts'
 import { answerJson, startRawServer, type RawRequest } from '../../fixtures/raw-server.ts'
 
 const { signal } = new AbortController()
@@ -13,7 +14,7 @@ const assertionOf = ({ body }: RawRequest) => new URLSearchParams(body).get('ass
 async function providerFor (t: Parameters<typeof startRawServer>[0], answer: Parameters<typeof startRawServer>[1]) {
   const { origin, requests } = await startRawServer(t, answer)
   const clock = new FakeClock()
-  const provider = new TokenProvider(clock, clientCredentials(), undefined, loggerOf([]))
+  const provider = new TokenProvider(clock, clientCredentials(), sessions(), undefined, loggerOf([]))
   t.teardown(() => provider.close())
   const app = { name: 'AzureAd', clientCredentials: [{ sourceType: 'ClientSecret', clientSecret: 'secret' }] } as unknown as AppConfiguration
   const askFor = (user: string) => {

@@ -8,6 +8,7 @@ import type { ClientCredentialsRequest } from '../../../lib/tokens/token-request
 import type { Token } from '../../../lib/tokens/token.ts'
 import { engineOf, pending } from '../../fixtures/engine.ts'
 import { loggerOf, type Line } from '../../fixtures/identity-web.ts'
+import { sessions } from '../../fixtures/sessions.ts'
 
 const scope = 'api://todo/.default'
 const AzureAd = { Instance: 'https://login.microsoftonline.com/', TenantId: 'contoso.example', ClientId: '0d9b6f0a-9a64-4c0f-8d7a-7a3f5b9c2e01', ClientSecret: 'secret' }
@@ -15,7 +16,7 @@ const AzureAd = { Instance: 'https://login.microsoftonline.com/', TenantId: 'con
 function acquirerOf () {
   const lines: Line[] = []
   const { engine, provider } = engineOf()
-  const acquirer = new ConfiguredTokenAcquirer(parseConfiguration({ source: { AzureAd } }), engine, loggerOf(lines))
+  const acquirer = new ConfiguredTokenAcquirer({ configuration: parseConfiguration({ source: { AzureAd } }), engine, sessions: sessions(), findCaller: undefined, logger: loggerOf(lines) })
   return { acquirer, provider, lines }
 }
 
