@@ -1,7 +1,7 @@
 import { decodeJwt, decodeProtectedHeader, type JWTPayload, type ProtectedHeaderParameters } from 'jose'
-import { EntraRefusal } from './entra-error.ts'
+import { EntraRefusal, type EntraRefusalOptions } from './entra-error.ts'
 
-/** A JWT that a client proves itself with (RFC 7523), read and not verified yet. */
+/** A JWT that proves something to Entra ID (RFC 7523), read and not verified yet. */
 export interface Assertion {
   readonly text: string
   readonly header: ProtectedHeaderParameters & Readonly<Record<string, unknown>>
@@ -10,12 +10,15 @@ export interface Assertion {
 
 const SKEW = 300
 
-/** @throws EntraRefusal when it is no JWT */
-export function readAssertion (text: string): Assertion {
+/**
+ * @param refusal as what it is refused
+ * @throws EntraRefusal when it is no JWT
+ */
+export function readAssertion (text: string, refusal: EntraRefusalOptions = {}): Assertion {
   try {
     return { text, header: decodeProtectedHeader(text), claims: decodeJwt(text) }
   } catch {
-    throw new EntraRefusal(50027)
+    throw new EntraRefusal(50027, '', refusal)
   }
 }
 

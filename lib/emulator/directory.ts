@@ -1,8 +1,8 @@
-import { createHash, randomUUID } from 'node:crypto'
+import { createHash, randomUUID, type X509Certificate } from 'node:crypto'
 import * as v from 'valibot'
 import { guidText as guid } from '../configuration/value-schemas.ts'
 import { federatedCredentialSchema, type FederatedCredential } from './federated-credential.ts'
-import { certificateSchema, type RegisteredCertificate } from './registered-certificate.ts'
+import { certificateSchema, encryptionCertificateSchema, type RegisteredCertificate } from './registered-certificate.ts'
 
 const roles = v.record(v.string(), v.array(v.string()))
 const secret = v.union([v.string(), v.strictObject({ value: v.string(), expiresOn: v.date() })], 'expected text, or { value, expiresOn }')
@@ -25,6 +25,8 @@ const appRegistration = v.strictObject({
   exposes: v.optional(v.union([v.string(), v.array(v.string()), v.strictObject({ appIdUri: v.optional(texts), roles: v.optional(v.array(v.string())), scopes: v.optional(v.array(v.string())) })], 'expected App ID URIs, or { appIdUri?, roles?, scopes? }')),
   /** App roles that it was given: role values by the API's App ID URI or client id. */
   appRoleAssignments: v.optional(roles),
+  /** Certificate (PEM) that the tokens for it as an API are encrypted for. Default: they are not encrypted. */
+  tokenEncryptionCertificate: v.optional(encryptionCertificateSchema),
 })
 
 const certificateReplacement = v.strictObject({
@@ -84,6 +86,8 @@ export interface RegisteredApp extends Principal {
   readonly federatedCredentials: readonly FederatedCredential[]
   readonly appIdUris: readonly string[]
   readonly roles: readonly string[]
+  readonly scopes: readonly string[]
+  readonly tokenEncryptionCertificate: X509Certificate | undefined
 }
 
 export interface RegisteredManagedIdentity extends Principal {
@@ -96,13 +100,22 @@ export interface RegisteredManagedIdentity extends Principal {
 export interface Resource {
   /** `aud` of its tokens. */
   readonly audience: string
+  /** `aud` of its tokens of version 1.0. */
+  readonly appIdUri: string
   /** All names under which roles may have been assigned for it. */
   readonly names: readonly string[]
   /** The roles it has; `undefined` when it takes any. */
   readonly roles: readonly string[] | undefined
+  /** The scopes it has; `undefined` when it takes any. */
+  readonly scopes: readonly string[] | undefined
+  /** The scopes that `/.default` stands for. */
+  readonly defaultScopes: readonly string[]
+  /** Whom its tokens are encrypted for. */
+  readonly encryptionCertificate: X509Certificate | undefined
 }
 
-const microsoftResources = ['https://graph.microsoft.com', 'https://management.azure.com', 'https://management.core.windows.net', 'https://vault.azure.net', 'https://storage.azure.com', 'https://database.windows.net']
+const GRAPH = 'https://graph.microsoft.com'
+const microsoftResources = [GRAPH, 'https://management.azure.com', 'https://management.core.windows.net', 'https://vault.azure.net', 'https://storage.azure.com', 'https://database.windows.net']
 // For tokens that are exchanged, in each cloud: https://learn.microsoft.com/entra/workload-id/workload-identity-federation-config-app-trust-managed-identity
 const tokenExchange = ['', 'USGov', 'China', 'France', 'Germany'].map(cloud => `api://AzureADTokenExchange${cloud}`)
 
@@ -115,8 +128,8 @@ export class Directory {
 
   /** @throws TypeError when an argument is not right */
   registerApp (options: AppRegistrationOptions): RegisteredApp {
-    const { clientId, tenantId, objectId = randomUUID(), secrets = [], certificates = [], federatedCredentials = [], exposes = {}, appRoleAssignments = {} } = parse(appRegistration, options, 'registerApp')
-    const { appIdUri = [], roles = [] } = typeof exposes === 'string' || Array.isArray(exposes) ? { appIdUri: exposes } : exposes
+    const { clientId, tenantId, objectId = randomUUID(), secrets = [], certificates = [], federatedCredentials = [], exposes = {}, appRoleAssignments = {}, tokenEncryptionCertificate } = parse(appRegistration, options, 'registerApp')
+    const { appIdUri = [], roles = [], scopes = [] } = typeof exposes === 'string' || Array.isArray(exposes) ? { appIdUri: exposes } : exposes
     const app: RegisteredApp = Object.freeze({
       clientId: clientId.toLowerCase(),
       objectId,
@@ -126,7 +139,9 @@ export class Directory {
       federatedCredentials,
       appIdUris: [...[appIdUri].flat(), `api://${clientId}`, clientId],
       roles,
+      scopes,
       appRoleAssignments,
+      tokenEncryptionCertificate,
     })
     if (this.app(app.tenantId, app.clientId)) throw new TypeError(`registerApp: clientId: ${clientId} is registered already`)
     this.#apps.push(app)
@@ -194,10 +209,25 @@ export class Directory {
   resource (tenantId: string, name: string): Resource | undefined {
     const bare = name.replace(/\/+$/, '')
     const microsoft = [...microsoftResources, ...tokenExchange].find(resource => same(resource, bare))
-    if (microsoft !== undefined) return { audience: microsoft, names: [microsoft], roles: undefined }
+    if (microsoft !== undefined) return { audience: microsoft, appIdUri: microsoft, names: [microsoft], roles: undefined, scopes: undefined, defaultScopes: [microsoft === GRAPH ? 'User.Read' : 'user_impersonation'], encryptionCertificate: undefined }
 
     const app = this.#apps.find(app => same(app.tenantId, tenantId) && app.appIdUris.some(uri => same(uri.replace(/\/+$/, ''), bare)))
-    return app && { audience: app.clientId, names: app.appIdUris, roles: app.roles.length > 0 ? app.roles : undefined }
+    return app && {
+      audience: app.clientId,
+      appIdUri: app.appIdUris.find(uri => same(uri.replace(/\/+$/, ''), bare) && !same(uri, app.clientId)) ?? app.appIdUris[0]!,
+      names: app.appIdUris,
+      roles: app.roles.length > 0 ? app.roles : undefined,
+      scopes: app.scopes.length > 0 ? app.scopes : undefined,
+      defaultScopes: app.scopes.length > 0 ? app.scopes : ['access_as_user'],
+      encryptionCertificate: app.tokenEncryptionCertificate,
+    }
+  }
+
+  /** The API of that name in the tenant, else in any that an app is registered in; without a name, the app that was registered first. */
+  api (name = this.#apps[0]?.clientId, tenantId?: string): { readonly resource: Resource, readonly tenantId: string } | undefined {
+    if (name === undefined) return undefined
+    const tenants = [...tenantId === undefined ? [] : [tenantId], ...this.#apps.map(app => app.tenantId)]
+    return tenants.map(tenantId => ({ tenantId, resource: this.resource(tenantId, name) })).find((found): found is { tenantId: string, resource: Resource } => found.resource !== undefined)
   }
 
   /** The roles that `principal` has in an API, as far as the API has them. */

@@ -32,6 +32,9 @@ export const certificateSchema = v.pipe(certificateEntry, v.transform((entry): R
   return { ...entry, issuer: certificateIn(entry.issuer)! }
 }))
 
+/** A certificate that tokens are encrypted for, as `registerApp` takes it. */
+export const encryptionCertificateSchema = v.pipe(pem, v.transform(text => certificateIn(text)!), v.check(({ publicKey }) => publicKey.asymmetricKeyType === 'rsa', 'expected the certificate of an RSA key'))
+
 /** Both thumbprints, base64url: SHA-256, as in `x5t#S256`, and SHA-1, as in `x5t` (RFC 7515 section 4.1.7). */
 export function thumbprintsOf ({ fingerprint256, fingerprint }: X509Certificate): readonly [sha256: string, sha1: string] {
   return [base64urlOf(fingerprint256.replaceAll(':', '')), base64urlOf(fingerprint.replaceAll(':', ''))]

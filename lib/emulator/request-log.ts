@@ -19,8 +19,16 @@ export interface RecordedRequest {
   readonly body: Readonly<Record<string, string>>
   /** What a client assertion says, without what it is signed with; `undefined` for a request without one. */
   readonly clientAssertion: RecordedAssertion | undefined
+  /** The user whose token is asked for, as the verified assertion or the refresh token says; `undefined` for any other request. */
+  user: RecordedUser | undefined
   /** Status of the answer; `undefined` while there is none. */
   status: number | undefined
+}
+
+/** A user, by the ids that Entra ID has for one. */
+export interface RecordedUser {
+  readonly objectId: string
+  readonly tenantId: string
 }
 
 /** The readable parts of a JWT. */

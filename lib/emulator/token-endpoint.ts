@@ -1,12 +1,15 @@
 import { timingSafeEqual, createHash } from 'node:crypto'
 import { readAssertion } from './assertion.ts'
-import { clientCapabilitiesOf } from './claims-parameter.ts'
+import { requestedClaimsOf } from './claims-parameter.ts'
 import { comparable, verifyClientAssertion } from './client-assertion.ts'
 import type { Directory, RegisteredApp } from './directory.ts'
 import { EntraRefusal } from './entra-error.ts'
 import { verifyFederatedAssertion } from './federated-credential.ts'
 import type { IssuerKeys } from './issuer-keys.ts'
-import type { TokenContents, TokenIssuer } from './token-issuer.ts'
+import { required } from './required.ts'
+import { encrypted } from './token-encryption.ts'
+import type { TokenIssuer } from './token-issuer.ts'
+import type { Granted, GrantRequest, ProvenClient, UserGrants } from './user-grants.ts'
 
 /** A request to `/{tenant}/oauth2/v2.0/token`. */
 export interface TokenRequest {
@@ -17,35 +20,35 @@ export interface TokenRequest {
   readonly form: Readonly<Record<string, string>>
   /** Value of the `Authorization` header. */
   readonly authorization: string | undefined
+  /** Is told whose token is asked for, once that is verified. */
+  readonly onUser: GrantRequest['onUser']
 }
 
 /** A successful answer, RFC 6749 section 5.1. */
-export interface TokenAnswer {
+export interface TokenAnswer extends Granted {
   readonly token_type: 'Bearer'
   readonly expires_in: number
   readonly ext_expires_in: number
   readonly refresh_in?: number
-  readonly access_token: string
 }
 
-/** Seconds. */
-export interface TokenLifetimes {
-  readonly accessTokenLifetime: number | undefined
-  readonly refreshIn: number | undefined
-}
-
-export interface TokenEndpointOptions extends TokenLifetimes {
+export interface TokenEndpointOptions {
   readonly directory: Directory
   readonly issuer: TokenIssuer
   /** `iss` of a tenant. */
   readonly issuerOf: (tenantId: string) => string
   readonly issuerKeys: IssuerKeys
+  readonly userGrants: UserGrants
+  /** Seconds that access tokens live. */
+  readonly lifetime: number
+  /** Seconds after which a token is to be renewed. Default: half of a life of more than two hours, else not told. */
+  readonly refreshIn: number | undefined
   readonly now: () => number
 }
 
-const DEFAULT_LIFETIME = 3599
 const TWO_HOURS = 7200
-const JWT_BEARER = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer'
+const CLIENT_ASSERTION = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer'
+const ON_BEHALF_OF = 'urn:ietf:params:oauth:grant-type:jwt-bearer'
 
 /**
  * Judges token requests as Entra ID does.
@@ -55,9 +58,11 @@ const JWT_BEARER = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer'
 export class TokenEndpoint {
   readonly #options: TokenEndpointOptions
 
-  /** The grants, each a way from an authenticated client's request to what its token says. */
-  readonly #grants: Readonly<Record<string, (app: RegisteredApp, request: TokenRequest) => Omit<TokenContents, 'lifetime' | 'azpacr'>>> = {
-    client_credentials: (app, { tenantId, form }) => this.#clientCredentials(app, tenantId, form),
+  /** The grants, each a way from a proven client's request to what it is given. */
+  readonly #grants: Readonly<Record<string, (client: ProvenClient, request: GrantRequest) => Promise<Granted>>> = {
+    client_credentials: (client, request) => this.#clientCredentials(client, request),
+    refresh_token: (client, request) => this.#options.userGrants.refresh(client, request),
+    [ON_BEHALF_OF]: (client, request) => this.#options.userGrants.onBehalfOf(client, request),
   }
 
   constructor (options: TokenEndpointOptions) {
@@ -66,7 +71,7 @@ export class TokenEndpoint {
 
   /** @throws EntraRefusal */
   async answer (request: TokenRequest): Promise<TokenAnswer> {
-    const { directory, issuer, accessTokenLifetime, refreshIn } = this.#options
+    const { directory, lifetime, refreshIn } = this.#options
     const grantType = required(request.form, 'grant_type')
     const grant = Object.hasOwn(this.#grants, grantType) ? this.#grants[grantType] : undefined
     if (grant === undefined) throw new EntraRefusal(70003, `It was '${grantType}'.`)
@@ -75,20 +80,18 @@ export class TokenEndpoint {
     if (tenantId === undefined) throw new EntraRefusal(90002, `It was '${request.tenantId}'.`)
 
     const inTenant = { ...request, tenantId }
-    const { app, azpacr } = await this.#authenticate(inTenant)
-    const lifetime = accessTokenLifetime ?? DEFAULT_LIFETIME
-    const accessToken = await issuer.issue({ ...grant(app, inTenant), azpacr, lifetime })
+    const granted = await grant(await this.#authenticate(inTenant), inTenant)
     return {
       token_type: 'Bearer',
       expires_in: lifetime,
       ext_expires_in: lifetime,
       ...refreshMember(refreshIn, lifetime),
-      access_token: accessToken,
+      ...granted,
     }
   }
 
   /** The client, when it has proved itself: by an assertion, or by its secret, in the body or as RFC 6749 section 2.3.1 has it in the header. */
-  async #authenticate (request: TokenRequest): Promise<{ app: RegisteredApp, azpacr: TokenContents['azpacr'] }> {
+  async #authenticate (request: TokenRequest): Promise<ProvenClient> {
     const basic = basicCredentials(request.authorization)
     const clientId = basic?.clientId ?? required(request.form, 'client_id')
     const app = this.#options.directory.app(request.tenantId, clientId)
@@ -97,10 +100,10 @@ export class TokenEndpoint {
     const assertion = request.form['client_assertion']
     if (assertion !== undefined && assertion !== '') {
       await this.#checkAssertion(app, assertion, request)
-      return { app, azpacr: '2' }
+      return { app, proof: '2' }
     }
     this.#checkSecret(app, basic?.secret ?? request.form['client_secret'])
-    return { app, azpacr: '1' }
+    return { app, proof: '1' }
   }
 
   #checkSecret ({ clientId, secrets }: RegisteredApp, secret: string | undefined): void {
@@ -113,14 +116,14 @@ export class TokenEndpoint {
   /** Of the client's own certificate, or of an issuer that it trusts: issuers are URLs, clients are not. */
   async #checkAssertion (app: RegisteredApp, text: string, { url, tenantId, form }: TokenRequest): Promise<void> {
     const { issuerOf, issuerKeys, now } = this.#options
-    if (required(form, 'client_assertion_type') !== JWT_BEARER) throw new EntraRefusal(9002313, `The client_assertion_type must be ${JWT_BEARER}.`)
+    if (required(form, 'client_assertion_type') !== CLIENT_ASSERTION) throw new EntraRefusal(9002313, `The client_assertion_type must be ${CLIENT_ASSERTION}.`)
     const assertion = readAssertion(text)
     if (URL.canParse(String(assertion.claims.iss))) return verifyFederatedAssertion(assertion, { app, issuerKeys, now: now() })
     return verifyClientAssertion(assertion, { app, audiences: [url, issuerOf(tenantId)].map(comparable), now: now() })
   }
 
-  #clientCredentials (app: RegisteredApp, tenantId: string, form: Readonly<Record<string, string>>): Omit<TokenContents, 'lifetime' | 'azpacr'> {
-    const { directory } = this.#options
+  async #clientCredentials ({ app, proof }: ProvenClient, { tenantId, form }: GrantRequest): Promise<Granted> {
+    const { directory, issuer, lifetime } = this.#options
     const scope = required(form, 'scope')
     if (!/^[\x21\x23-\x5b\x5d-\x7e]+( [\x21\x23-\x5b\x5d-\x7e]+)*$/.test(scope)) throw new EntraRefusal(70011)
     if (scope.includes(' ') || !/.\/\.default$/i.test(scope)) throw new EntraRefusal(1002012, `It was '${scope}'.`)
@@ -128,13 +131,16 @@ export class TokenEndpoint {
     const name = scope.replace(/\/\.default$/i, '')
     const resource = directory.resource(tenantId, name)
     if (resource === undefined) throw new EntraRefusal(500011, `It was '${name}'.`)
-    return {
+    const token = await issuer.issue({
       principal: app,
       audience: resource.audience,
       roles: directory.rolesOf(app, resource),
+      azpacr: proof,
       subject: subjectBelow(app, form['fmi_path']),
-      clientCapabilities: clientCapabilitiesOf(form['claims']),
-    }
+      clientCapabilities: requestedClaimsOf(form['claims']).clientCapabilities,
+      lifetime,
+    })
+    return { access_token: await encrypted(token, resource.encryptionCertificate) }
   }
 }
 
@@ -147,12 +153,6 @@ function subjectBelow ({ tenantId, clientId }: RegisteredApp, path: string | und
 function refreshMember (refreshIn: number | undefined, lifetime: number): { refresh_in?: number } {
   if (refreshIn !== undefined) return { refresh_in: refreshIn }
   return lifetime > TWO_HOURS ? { refresh_in: Math.floor(lifetime / 2) } : {}
-}
-
-function required (form: Readonly<Record<string, string>>, name: string): string {
-  const value = form[name]
-  if (value === undefined || value === '') throw new EntraRefusal(900144, `It is '${name}'.`)
-  return value
 }
 
 function basicCredentials (authorization: string | undefined): { clientId: string, secret: string } | undefined {

@@ -1,15 +1,17 @@
 import { randomBytes } from 'node:crypto'
-import { SignJWT, type JSONWebKeySet } from 'jose'
+import type { JSONWebKeySet } from 'jose'
 import { derivedId, type Principal } from './directory.ts'
-import { newSigningKey, type SigningKey } from './signing-key.ts'
+import type { SigningKeys } from './signing-keys.ts'
 
-/** What a token says. */
+/** How the client proved itself: 0 not at all, 1 by a secret, 2 by a certificate, as Entra ID counts. */
+export type ClientProof = '0' | '1' | '2'
+
+/** What the token of an app or a managed identity says. */
 export interface TokenContents {
   readonly principal: Principal
   readonly audience: string
   readonly roles: readonly string[]
-  /** How the client proved itself: 0 not at all, 1 by a secret, 2 by a certificate, as Entra ID counts. */
-  readonly azpacr: '0' | '1' | '2'
+  readonly azpacr: ClientProof
   /** Azure resource id of a managed identity. */
   readonly resourceId?: string | undefined
   /** `sub` of an identity below the client. Default: the principal's object id. */
@@ -21,40 +23,30 @@ export interface TokenContents {
 }
 
 /**
- * Signs access tokens of version 2.0, with the claims that Entra ID puts in.
+ * Signs access tokens of version 2.0 for apps and managed identities, with the claims that Entra ID puts in.
  *
  * @see https://learn.microsoft.com/entra/identity-platform/access-token-claims-reference
  */
 export class TokenIssuer {
-  #keys: [SigningKey, ...SigningKey[]]
+  readonly #keys: SigningKeys
   readonly #issuer: (tenantId: string) => string
   readonly #now: () => number
 
-  private constructor (key: SigningKey, issuer: (tenantId: string) => string, now: () => number) {
-    this.#keys = [key]
+  constructor (keys: SigningKeys, issuer: (tenantId: string) => string, now: () => number) {
+    this.#keys = keys
     this.#issuer = issuer
     this.#now = now
   }
 
-  static async create (issuer: (tenantId: string) => string, now: () => number): Promise<TokenIssuer> {
-    return new TokenIssuer(await newSigningKey(), issuer, now)
-  }
-
-  /** Signs with a new key from now on; the old ones stay published. */
-  async rotateKeys (): Promise<void> {
-    this.#keys = [await newSigningKey(), ...this.#keys]
-  }
-
-  /** The public keys, the newest first. */
+  /** The public keys, the newest first, as the key set of version 2.0 has them. */
   jwks (tenantId: string): JSONWebKeySet {
-    return { keys: this.#keys.map(({ publicJwk }) => ({ ...publicJwk, issuer: this.#issuer(tenantId) })) }
+    return this.#keys.jwks({ issuer: this.#issuer(tenantId) })
   }
 
   issue ({ principal, audience, roles, azpacr, resourceId, subject, clientCapabilities, lifetime }: TokenContents): Promise<string> {
     const { clientId, objectId, tenantId } = principal
-    const [{ kid, privateKey }] = this.#keys
     const iat = Math.floor(this.#now() / 1000)
-    const claims = {
+    return this.#keys.sign({
       aud: audience,
       iss: this.#issuer(tenantId),
       iat,
@@ -73,7 +65,6 @@ export class TokenIssuer {
       ver: '2.0',
       ...clientCapabilities !== undefined && { xms_cc: clientCapabilities },
       ...resourceId !== undefined && { xms_mirid: resourceId },
-    }
-    return new SignJWT(claims).setProtectedHeader({ typ: 'JWT', alg: 'RS256', kid }).sign(privateKey)
+    })
   }
 }

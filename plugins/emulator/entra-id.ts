@@ -2,6 +2,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Directory } from '../../lib/emulator/directory.ts'
 import { entraErrorBody, EntraRefusal } from '../../lib/emulator/entra-error.ts'
 import { Refusal } from '../../lib/emulator/refusal.ts'
+import type { RecordedUser } from '../../lib/emulator/request-log.ts'
 import type { TokenEndpoint } from '../../lib/emulator/token-endpoint.ts'
 import type { TokenIssuer } from '../../lib/emulator/token-issuer.ts'
 import { addressedUrl } from './addressed-url.ts'
@@ -61,8 +62,9 @@ export async function entraId (app: FastifyInstance, { issuerAt, issuer, directo
     app.get<Tenant>(`${place}/discovery/v2.0/keys`, { config: { emulatorEndpoint: 'keys' } }, async ({ params: { tenantId } }) => issuer.jwks(requireTenant(tenantId)))
 
     app.post<Tenant>(`${place}/oauth2/v2.0/token`, { config: { emulatorEndpoint: 'token' } }, async (request, reply) => {
-      const { params: { tenantId }, headers: { authorization } } = request
-      const answer = await tokenEndpoint.answer({ url: addressedUrl(request).href, tenantId, form: formOf(request), authorization })
+      const { params: { tenantId }, headers: { authorization }, emulatorRecord } = request
+      const onUser = (user: RecordedUser) => { emulatorRecord!.user = user }
+      const answer = await tokenEndpoint.answer({ url: addressedUrl(request).href, tenantId, form: formOf(request), authorization, onUser })
       return reply.header('cache-control', 'no-store').send(answer)
     })
   }

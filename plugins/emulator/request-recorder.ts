@@ -9,6 +9,10 @@ declare module 'fastify' {
     /** Which kind of endpoint of the emulator a route is. */
     emulatorEndpoint?: EmulatorEndpoint
   }
+  interface FastifyRequest {
+    /** What is recorded of a request to the emulator; `null` until its body is read. */
+    emulatorRecord: RecordedRequest | null
+  }
 }
 
 export interface RequestRecorderOptions {
@@ -18,9 +22,9 @@ export interface RequestRecorderOptions {
 
 /** Records every request, and lets it meet the fault that waits for it. */
 export const requestRecorder = fp(async function requestRecorder (app: FastifyInstance, { requests, faults }: RequestRecorderOptions): Promise<void> {
-  const records = new WeakMap<FastifyRequest, RecordedRequest>()
   const waits = new Set<NodeJS.Timeout>()
 
+  app.decorateRequest('emulatorRecord', null)
   app.addContentTypeParser('application/x-www-form-urlencoded', { parseAs: 'string' }, (_request, body, done) => {
     done(null, Object.fromEntries(new URLSearchParams(body as string)))
   })
@@ -37,18 +41,18 @@ export const requestRecorder = fp(async function requestRecorder (app: FastifyIn
       headers: withoutSecrets(request.headers),
       body: withoutSecrets(form),
       clientAssertion: recordedAssertion(form),
+      user: undefined,
       status: undefined,
     }
     requests.push(record)
-    records.set(request, record)
+    request.emulatorRecord = record
 
     const fault = faults.take(record)
     if (fault !== undefined) return await meet(fault, request, reply)
   })
 
   app.addHook('onResponse', async (request, reply) => {
-    const record = records.get(request)
-    if (record !== undefined) record.status = reply.statusCode
+    if (request.emulatorRecord !== null) request.emulatorRecord.status = reply.statusCode
   })
 
   app.addHook('preClose', async () => {

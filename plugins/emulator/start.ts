@@ -11,18 +11,27 @@ import { Faults, type Fault } from '../../lib/emulator/faults.ts'
 import { FederatedIssuer, type FederatedTokenOptions } from '../../lib/emulator/federated-issuer.ts'
 import { identityDispatcher } from '../../lib/emulator/identity-dispatcher.ts'
 import { IssuerKeys } from '../../lib/emulator/issuer-keys.ts'
+import { IssueOrder } from '../../lib/emulator/issue-order.ts'
 import { KeyVault } from '../../lib/emulator/key-vault.ts'
 import { ManagedIdentityEndpoint } from '../../lib/emulator/managed-identity-endpoint.ts'
 import { managedIdentityEnvironment } from '../../lib/emulator/managed-identity-environment.ts'
+import { RefreshTokens } from '../../lib/emulator/refresh-tokens.ts'
 import type { RecordedRequest } from '../../lib/emulator/request-log.ts'
 import { ServiceAccount, type ServiceAccountOptions } from '../../lib/emulator/service-account.ts'
+import { SigningKeys, type KeyRotationOptions } from '../../lib/emulator/signing-keys.ts'
 import { TokenEndpoint } from '../../lib/emulator/token-endpoint.ts'
 import { TokenIssuer } from '../../lib/emulator/token-issuer.ts'
+import { UserGrants } from '../../lib/emulator/user-grants.ts'
+import { UserRules, type AcrsRule, type ConsentRule, type MfaRule } from '../../lib/emulator/user-rules.ts'
+import { UserTokenIssuer } from '../../lib/emulator/user-token-issuer.ts'
+import { UserTokens, type UserTokenOptions } from '../../lib/emulator/user-tokens.ts'
 import { entraId } from './entra-id.ts'
 import { federatedIssuers } from './federated-issuers.ts'
 import { keyVaultRoutes } from './key-vault.ts'
 import { managedIdentity } from './managed-identity.ts'
 import { requestRecorder } from './request-recorder.ts'
+
+const DEFAULT_LIFETIME = 3599
 
 const seconds = v.pipe(v.number(), v.minValue(0, 'expected at least 0'))
 const pem = v.union([v.string(), v.instance(Buffer)], 'expected PEM')
@@ -94,8 +103,24 @@ export interface EntraEmulator {
   readonly tokenRequests: readonly RecordedRequest[]
   /** Makes the next requests fail; gives a function that withdraws the fault. */
   fail (fault: Fault): () => void
-  /** Signs with a new key from now on; the old ones stay published. */
-  rotateKeys (): Promise<void>
+  /** An access token for an API, as a user's client got it. */
+  issueUserToken (options?: UserTokenOptions): Promise<string>
+  /** An ID token of a user, which is for the client: no API may take it. */
+  issueIdToken (options?: UserTokenOptions): Promise<string>
+  /** The client lacks consent: AADSTS65001. Gives, as all that follow, a function that withdraws the rule. */
+  requireConsent (rule: ConsentRule): () => void
+  /** The user must have signed in with a second factor (`amr` 'mfa'): else AADSTS50076, with the claims to ask for. */
+  requireMfa (rule?: MfaRule): () => void
+  /** The user must have signed in for these authentication contexts (`acrs`): else AADSTS50158, with the claims to ask for. */
+  requireAcrs (rule: AcrsRule): () => void
+  /** Ends the user's sessions: what was issued until now is refused with AADSTS50173. */
+  revokeUser (objectId: string): () => void
+  /** Disables the user's account: AADSTS50057. */
+  disableUser (objectId: string): () => void
+  /** Signs with a new key from now on. By default it is published at once, and the old ones stay published. */
+  rotateKeys (options?: KeyRotationOptions): Promise<void>
+  /** Publishes the key that `rotateKeys` has kept back. */
+  publishKeys (): void
   /** Ends it, with all requests that are under way. */
   close (): Promise<void>
 }
@@ -117,7 +142,15 @@ export async function startEntraEmulator (options: EntraEmulatorOptions = {}): P
   // Clients believe a custom domain that names itself; loopback is no issuer to them.
   const customHosts = new Set(authorityHosts.map(hostOf))
   const issuerAt = (tenantId: string, { host, origin }: URL) => customHosts.has(host) ? `${origin}/${tenantId.toLowerCase()}/v2.0` : issuerOf(tenantId)
-  const issuer = await TokenIssuer.create(issuerOf, now)
+  const keys = await SigningKeys.create()
+  const issuer = new TokenIssuer(keys, issuerOf, now)
+  const lifetime = accessTokenLifetime ?? DEFAULT_LIFETIME
+  const order = new IssueOrder()
+  const rules = new UserRules(order)
+  const issuerOfVersion = (tenantId: string, version: '1.0' | '2.0') => version === '1.0' ? `${instance}${tenantId.toLowerCase()}/` : issuerOf(tenantId)
+  const userIssuer = new UserTokenIssuer({ keys, issuerOf: issuerOfVersion, order, now })
+  const userTokens = new UserTokens({ directory, issuer: userIssuer, lifetime })
+  const userGrants = new UserGrants({ directory, keys, issuerOf: issuerOfVersion, issuer: userIssuer, refreshTokens: new RefreshTokens(order, now), rules, lifetime, now })
   const keyVault = new KeyVault({ instance: () => instance, issuerOf, directory, issuer, now })
   const issuers = new Map<string, FederatedIssuer>()
   const newIssuer = (kind: 'kubernetes' | 'federated') => {
@@ -129,13 +162,13 @@ export async function startEntraEmulator (options: EntraEmulatorOptions = {}): P
   const issuerKeys = new IssuerKeys(url => {
     if (!url.startsWith(instance)) return undefined
     const path = url.slice(instance.length)
-    return issuers.get(path)?.jwks ?? (path.endsWith('/v2.0') ? issuer.jwks(path.slice(0, -'/v2.0'.length)) : undefined)
+    return issuers.get(path)?.jwks ?? (path.endsWith('/v2.0') ? keys.known : undefined)
   })
   const arcKey = new ArcKey(arcKeyFolder)
   const endpoint = new ManagedIdentityEndpoint({ directory, issuer, now, accessTokenLifetime, identityHeader, arcKey })
   const app = await listener(tls)
   const fabric = serviceFabric && await listener(serviceFabric)
-  await app.register(entraId, { issuerAt, issuer, now, directory, tokenEndpoint: new TokenEndpoint({ directory, issuer, issuerOf, issuerKeys, now, accessTokenLifetime, refreshIn }) })
+  await app.register(entraId, { issuerAt, issuer, now, directory, tokenEndpoint: new TokenEndpoint({ directory, issuer, issuerOf, issuerKeys, userGrants, lifetime, refreshIn, now }) })
   await app.register(federatedIssuers, { issuer: path => issuers.get(path) })
   await app.register(managedIdentity, { endpoint, sources: sourceNames.filter(name => name !== 'service-fabric') })
   await fabric?.register(managedIdentity, { endpoint, sources: ['service-fabric'] })
@@ -164,7 +197,15 @@ export async function startEntraEmulator (options: EntraEmulatorOptions = {}): P
     requests,
     get tokenRequests () { return requests.filter(({ endpoint }) => endpoint === 'token' || endpoint === 'managed-identity') },
     fail: fault => faults.add(fault),
-    rotateKeys: () => issuer.rotateKeys(),
+    issueUserToken: (options = {}) => userTokens.issueAccessToken(options),
+    issueIdToken: (options = {}) => userTokens.issueIdToken(options),
+    requireConsent: rule => rules.requireConsent(rule),
+    requireMfa: (rule = {}) => rules.requireMfa(rule),
+    requireAcrs: rule => rules.requireAcrs(rule),
+    revokeUser: objectId => rules.revokeUser(objectId),
+    disableUser: objectId => rules.disableUser(objectId),
+    rotateKeys: (options = {}) => keys.rotate(options),
+    publishKeys: () => keys.publish(),
     async close () {
       await Promise.all([app.close(), fabric?.close()])
       await dispatcher.destroy()
