@@ -9,7 +9,7 @@ import type { SigningKeys } from './signing-keys.ts'
 import type { ClientProof } from './token-issuer.ts'
 import { verifyUserAssertion, type SignedInUser } from './user-assertion.ts'
 import type { UserRules } from './user-rules.ts'
-import type { UserTokenIssuer } from './user-token-issuer.ts'
+import type { TokenVersion, UserTokenIssuer } from './user-token-issuer.ts'
 
 /** A client that has proved itself. */
 export interface ProvenClient {
@@ -39,7 +39,7 @@ export interface UserGrantsOptions {
   readonly directory: Directory
   readonly keys: SigningKeys
   /** `iss` of a tenant. */
-  readonly issuerOf: (tenantId: string, version: '1.0' | '2.0') => string
+  readonly issuerOf: (tenantId: string, version: TokenVersion) => string
   readonly issuer: UserTokenIssuer
   readonly refreshTokens: RefreshTokens
   readonly rules: UserRules

@@ -6,6 +6,9 @@ import type { SigningKeys } from './signing-keys.ts'
 import { encrypted } from './token-encryption.ts'
 import type { ClientProof } from './token-issuer.ts'
 
+/** The version of a token: of its issuer, its audience and its names of claims. */
+export type TokenVersion = '1.0' | '2.0'
+
 /** A user as signed in: what passes on from one token to the next. */
 export interface User {
   readonly tenantId: string
@@ -26,7 +29,7 @@ export interface UserTokenContents {
   readonly roles?: readonly string[]
   /** `sub`. Default: pairwise, by the user and the audience. */
   readonly subject?: string | undefined
-  readonly version: '1.0' | '2.0'
+  readonly version: TokenVersion
   /** Seconds; not above 0 for a token that has expired. */
   readonly lifetime: number
   /** Claims that are put over all others; what is `undefined` is left out. */
@@ -44,7 +47,7 @@ export interface UserAccessTokenContents extends UserTokenContents {
 export interface UserTokenIssuerOptions {
   readonly keys: SigningKeys
   /** `iss` of a tenant. */
-  readonly issuerOf: (tenantId: string, version: '1.0' | '2.0') => string
+  readonly issuerOf: (tenantId: string, version: TokenVersion) => string
   readonly order: IssueOrder
   readonly now: () => number
 }

@@ -1,17 +1,12 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import type { Directory } from '../../lib/emulator/directory.ts'
-import { entraErrorBody, EntraRefusal } from '../../lib/emulator/entra-error.ts'
+import { entraErrorBody } from '../../lib/emulator/entra-error.ts'
 import { Refusal } from '../../lib/emulator/refusal.ts'
 import type { RecordedUser } from '../../lib/emulator/request-log.ts'
 import type { TokenEndpoint } from '../../lib/emulator/token-endpoint.ts'
-import type { TokenIssuer } from '../../lib/emulator/token-issuer.ts'
 import { addressedUrl } from './addressed-url.ts'
+import { discovery, type DiscoveryOptions } from './discovery.ts'
 
-export interface EntraIdOptions {
-  /** `iss` of a tenant, as its OpenID configuration at that URL names it. */
-  readonly issuerAt: (tenantId: string, url: URL) => string
-  readonly issuer: TokenIssuer
-  readonly directory: Directory
+export interface EntraIdOptions extends Omit<DiscoveryOptions, 'places'> {
   readonly tokenEndpoint: TokenEndpoint
   readonly now: () => number
 }
@@ -22,57 +17,21 @@ interface Tenant { Params: { tenantId: string, policy?: string } }
 const places = ['/:tenantId', '/:tenantId/:policy', '/tfp/:tenantId/:policy']
 
 /** Entra ID's endpoints of every tenant: discovery, keys, tokens. */
-export async function entraId (app: FastifyInstance, { issuerAt, issuer, directory, tokenEndpoint, now }: EntraIdOptions): Promise<void> {
+export async function entraId (app: FastifyInstance, { tokenEndpoint, now, ...options }: EntraIdOptions): Promise<void> {
   app.setErrorHandler((error, request, reply) => {
     if (!(error instanceof Refusal)) throw error
     return reply.code(error.status).header('cache-control', 'no-store').send(entraErrorBody(error, correlationIdOf(request), now()))
   })
 
-  app.get('/common/discovery/instance', { config: { emulatorEndpoint: 'discovery' } }, async request => {
-    const { host, origin } = addressedUrl(request)
-    return {
-      'api-version': '1.1',
-      tenant_discovery_endpoint: `${origin}/common/v2.0/.well-known/openid-configuration`,
-      metadata: [{ preferred_network: host, preferred_cache: host, aliases: [host] }],
-    }
-  })
+  await app.register(discovery, { ...options, places })
 
   for (const place of places) {
-    app.get<Tenant>(`${place}/v2.0/.well-known/openid-configuration`, { config: { emulatorEndpoint: 'discovery' } }, async request => {
-      const { params: { tenantId: name, policy } } = request
-      const tenantId = requireTenant(name)
-      const url = addressedUrl(request)
-      const { origin, pathname } = url
-      const base = policy === undefined ? `${origin}/${tenantId}` : `${origin}${pathname.slice(0, pathname.indexOf('/v2.0/'))}`
-      return {
-        issuer: issuerAt(tenantId, url),
-        authorization_endpoint: `${base}/oauth2/v2.0/authorize`,
-        token_endpoint: `${base}/oauth2/v2.0/token`,
-        jwks_uri: `${base}/discovery/v2.0/keys`,
-        token_endpoint_auth_methods_supported: ['client_secret_post', 'private_key_jwt', 'client_secret_basic'],
-        response_types_supported: ['code'],
-        response_modes_supported: ['query', 'fragment', 'form_post'],
-        subject_types_supported: ['pairwise'],
-        id_token_signing_alg_values_supported: ['RS256'],
-        scopes_supported: ['openid', 'profile', 'email', 'offline_access'],
-        claims_supported: ['sub', 'iss', 'aud', 'exp', 'iat', 'tid', 'ver', 'azp', 'oid', 'roles'],
-      }
-    })
-
-    app.get<Tenant>(`${place}/discovery/v2.0/keys`, { config: { emulatorEndpoint: 'keys' } }, async ({ params: { tenantId } }) => issuer.jwks(requireTenant(tenantId)))
-
     app.post<Tenant>(`${place}/oauth2/v2.0/token`, { config: { emulatorEndpoint: 'token' } }, async (request, reply) => {
       const { params: { tenantId }, headers: { authorization }, emulatorRecord } = request
       const onUser = (user: RecordedUser) => { emulatorRecord!.user = user }
       const answer = await tokenEndpoint.answer({ url: addressedUrl(request).href, tenantId, form: formOf(request), authorization, onUser })
       return reply.header('cache-control', 'no-store').send(answer)
     })
-  }
-
-  function requireTenant (name: string): string {
-    const tenantId = directory.tenantId(name)
-    if (tenantId === undefined) throw new EntraRefusal(90002, `It was '${name}'.`)
-    return tenantId
   }
 }
 

@@ -23,7 +23,7 @@ import { TokenEndpoint } from '../../lib/emulator/token-endpoint.ts'
 import { TokenIssuer } from '../../lib/emulator/token-issuer.ts'
 import { UserGrants } from '../../lib/emulator/user-grants.ts'
 import { UserRules, type AcrsRule, type ConsentRule, type MfaRule } from '../../lib/emulator/user-rules.ts'
-import { UserTokenIssuer } from '../../lib/emulator/user-token-issuer.ts'
+import { UserTokenIssuer, type TokenVersion } from '../../lib/emulator/user-token-issuer.ts'
 import { UserTokens, type UserTokenOptions } from '../../lib/emulator/user-tokens.ts'
 import { entraId } from './entra-id.ts'
 import { federatedIssuers } from './federated-issuers.ts'
@@ -75,8 +75,8 @@ export interface EntraEmulator {
    * @throws Error for Azure Arc when the key cannot be written
    */
   envOf (source: ManagedIdentitySourceName): Readonly<Record<string, string>>
-  /** `iss` of the tenant's tokens. */
-  issuer (tenantId: string): string
+  /** `iss` of the tenant's tokens: of version 2.0, unless another is asked for. */
+  issuer (tenantId: string, version?: TokenVersion): string
   /** Where the keys are that the tenant's tokens are signed with. */
   jwksUri (tenantId: string): string
   /** Registers a client, an API, or both in one. */
@@ -138,19 +138,19 @@ export async function startEntraEmulator (options: EntraEmulatorOptions = {}): P
   const requests: RecordedRequest[] = []
   let instance = ''
 
-  const issuerOf = (tenantId: string) => `${instance}${tenantId.toLowerCase()}/v2.0`
+  const issuerBelow = (base: string, tenantId: string, version: TokenVersion) => `${base}${tenantId.toLowerCase()}/${version === '2.0' ? 'v2.0' : ''}`
+  const issuerOf = (tenantId: string, version: TokenVersion = '2.0') => issuerBelow(instance, tenantId, version)
   // Clients believe a custom domain that names itself; loopback is no issuer to them.
   const customHosts = new Set(authorityHosts.map(hostOf))
-  const issuerAt = (tenantId: string, { host, origin }: URL) => customHosts.has(host) ? `${origin}/${tenantId.toLowerCase()}/v2.0` : issuerOf(tenantId)
+  const issuerAt = (tenantId: string, version: TokenVersion, { host, origin }: URL) => issuerBelow(customHosts.has(host) ? `${origin}/` : instance, tenantId, version)
   const keys = await SigningKeys.create()
   const issuer = new TokenIssuer(keys, issuerOf, now)
   const lifetime = accessTokenLifetime ?? DEFAULT_LIFETIME
   const order = new IssueOrder()
   const rules = new UserRules(order)
-  const issuerOfVersion = (tenantId: string, version: '1.0' | '2.0') => version === '1.0' ? `${instance}${tenantId.toLowerCase()}/` : issuerOf(tenantId)
-  const userIssuer = new UserTokenIssuer({ keys, issuerOf: issuerOfVersion, order, now })
+  const userIssuer = new UserTokenIssuer({ keys, issuerOf, order, now })
   const userTokens = new UserTokens({ directory, issuer: userIssuer, lifetime })
-  const userGrants = new UserGrants({ directory, keys, issuerOf: issuerOfVersion, issuer: userIssuer, refreshTokens: new RefreshTokens(order, now), rules, lifetime, now })
+  const userGrants = new UserGrants({ directory, keys, issuerOf, issuer: userIssuer, refreshTokens: new RefreshTokens(order, now), rules, lifetime, now })
   const keyVault = new KeyVault({ instance: () => instance, issuerOf, directory, issuer, now })
   const issuers = new Map<string, FederatedIssuer>()
   const newIssuer = (kind: 'kubernetes' | 'federated') => {
@@ -168,7 +168,7 @@ export async function startEntraEmulator (options: EntraEmulatorOptions = {}): P
   const endpoint = new ManagedIdentityEndpoint({ directory, issuer, now, accessTokenLifetime, identityHeader, arcKey })
   const app = await listener(tls)
   const fabric = serviceFabric && await listener(serviceFabric)
-  await app.register(entraId, { issuerAt, issuer, now, directory, tokenEndpoint: new TokenEndpoint({ directory, issuer, issuerOf, issuerKeys, userGrants, lifetime, refreshIn, now }) })
+  await app.register(entraId, { issuerOf, issuerAt, keys, now, directory, tokenEndpoint: new TokenEndpoint({ directory, issuer, issuerOf, issuerKeys, userGrants, lifetime, refreshIn, now }) })
   await app.register(federatedIssuers, { issuer: path => issuers.get(path) })
   await app.register(managedIdentity, { endpoint, sources: sourceNames.filter(name => name !== 'service-fabric') })
   await fabric?.register(managedIdentity, { endpoint, sources: ['service-fabric'] })
