@@ -10,6 +10,7 @@ export type IdentityWebErrorCode =
   | 'FST_IDW_USER_TOKEN_REQUIRED'
   | 'FST_IDW_URL_NOT_ALLOWED'
   | 'FST_IDW_TOKEN_ACQUISITION_FAILED'
+  | 'FST_IDW_CHALLENGE_USER'
   | 'FST_IDW_DOWNSTREAM_STATUS'
   | 'FST_IDW_DOWNSTREAM_BODY'
   | 'FST_IDW_DOWNSTREAM_UNREACHABLE'
@@ -161,6 +162,55 @@ export class TokenAcquisitionError extends IdentityWebError {
     this.retryAfter = failure.retryAfter
     this.retryable = failure.retryable
     this.status = failure.status
+  }
+}
+
+/** What is known beside its message of why the user is needed. */
+export interface UserChallenge {
+  /** Value of the header `WWW-Authenticate` to answer with. */
+  wwwAuthenticate: string
+  /** What the user's next token must have, as JSON; `undefined` where nothing in particular is asked for. */
+  claims?: string | undefined
+  /** Of the downstream API that could not be called. */
+  scopes: readonly string[]
+  /** AADSTS numbers, as in `[65001]`; empty where a downstream API asks for the user. */
+  errorCodes?: readonly number[] | undefined
+  /** OAuth's name of the error, as in `invalid_grant`; none where a downstream API asks for the user. */
+  oauthError?: string | undefined
+  /** What Entra ID says beside it, as in `consent_required` or `bad_token`. */
+  suberror?: string | undefined
+  /** Identifies the request in the sign-in logs of Entra ID. */
+  correlationId?: string | undefined
+  /** Identifies the answer on the side of Entra ID. */
+  traceId?: string | undefined
+}
+
+/** A call on behalf of the user needs the user: to consent, to sign in again, or to satisfy Conditional Access. */
+export class ChallengeUserError extends IdentityWebError {
+  readonly code = 'FST_IDW_CHALLENGE_USER'
+  readonly statusCode = 401
+  readonly wwwAuthenticate: string
+  /** What Fastify's own error handler sends. */
+  readonly headers: Readonly<Record<'www-authenticate', string>>
+  readonly claims: string | undefined
+  readonly scopes: readonly string[]
+  readonly errorCodes: readonly number[]
+  readonly oauthError: string | undefined
+  readonly suberror: string | undefined
+  readonly correlationId: string | undefined
+  readonly traceId: string | undefined
+
+  constructor (message: string, challenge: UserChallenge, options?: ErrorOptions) {
+    super(message, options)
+    this.wwwAuthenticate = challenge.wwwAuthenticate
+    this.headers = { 'www-authenticate': challenge.wwwAuthenticate }
+    this.claims = challenge.claims
+    this.scopes = challenge.scopes
+    this.errorCodes = challenge.errorCodes ?? []
+    this.oauthError = challenge.oauthError
+    this.suberror = challenge.suberror
+    this.correlationId = challenge.correlationId
+    this.traceId = challenge.traceId
   }
 }
 

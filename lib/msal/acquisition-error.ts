@@ -1,6 +1,9 @@
+import { challengeUser } from '../challenges/challenge-user.ts'
+import { decodeClaims } from '../challenges/claims-challenge.ts'
 import { TokenAcquisitionError, IdentityWebError } from '../errors.ts'
 import { retryAfterSeconds } from '../tokens/retry-after.ts'
 import { isTransientStatus, type Provider } from '../tokens/retry-rules.ts'
+import type { OnBehalfOfRequest } from '../tokens/token-request.ts'
 import type { WireEvidence } from './network-client.ts'
 
 // Entra ID's own word for "come again": https://learn.microsoft.com/entra/identity-platform/reference-error-codes
@@ -9,6 +12,8 @@ const transientErrors = new Set(['temporarily_unavailable', 'server_error'])
 const credentialRefusals = new Set([700027, 700024, 7000214, 1000502, 7000274, 7000277])
 // A success without a token refuses nothing: what answered was a proxy, or not wholly up. The names are the network client's.
 const emptySuccesses = new Set(['no_access_token', 'no_valid_token', 'non_json_response'])
+// What only the user can cure. MSAL takes an invalid_grant for that only with some suberrors, while an assertion that has ended has none.
+const needsOfUser = new Set(['interaction_required', 'consent_required', 'login_required', 'invalid_grant'])
 
 export interface FailedAcquisition {
   readonly provider: Provider
@@ -19,6 +24,8 @@ export interface FailedAcquisition {
   readonly correlationId: string
   /** Milliseconds since the epoch. */
   readonly now: () => number
+  /** What was asked for on behalf of a user; `undefined` where an app asked for itself. */
+  readonly onBehalfOf?: Pick<OnBehalfOfRequest, 'authority' | 'scopes'> | undefined
 }
 
 /**
@@ -26,7 +33,7 @@ export interface FailedAcquisition {
  *
  * The message is safe to be answered to anybody; what the provider said in its own words, which name tenants and apps, is in the cause.
  */
-export function toAcquisitionError (error: unknown, evidence: WireEvidence, { provider, who, signal, correlationId, now }: FailedAcquisition): IdentityWebError {
+export function toAcquisitionError (error: unknown, evidence: WireEvidence, { provider, who, signal, correlationId, now, onBehalfOf }: FailedAcquisition): IdentityWebError {
   if (signal.aborted && signal.reason instanceof IdentityWebError) return signal.reason
 
   const { status, body, failure } = evidence
@@ -46,9 +53,15 @@ export function toAcquisitionError (error: unknown, evidence: WireEvidence, { pr
   }
 
   const retryable = isTransient(provider, status, body)
+  const cause = new Error(`${who} said: ${refusalOf(error) ?? (descriptionOf(body) || reasonOf(error))}`, { cause: error })
+  if (onBehalfOf !== undefined && !retryable && needsOfUser.has(String(said.oauthError))) {
+    const { errorCodes, oauthError, correlationId, traceId } = said
+    const claims = text(body?.['claims'])
+    return challengeUser(onBehalfOf, { errorCodes, oauthError, correlationId, traceId, suberror: text(body?.['suberror']), claims: claims && decodeClaims(claims) }, { cause })
+  }
+
   const names = [errorName(body), ...said.errorCodes.map(code => `AADSTS${code}`)].filter(Boolean).join(', ')
   const advice = retryable ? 'Try again later' : 'Correct the configuration here or the registration there: trying again will not help'
-  const cause = new Error(`${who} said: ${refusalOf(error) ?? (descriptionOf(body) || reasonOf(error))}`, { cause: error })
   return new TokenAcquisitionError(`No token: ${who} answered ${status}${names === '' ? '' : ` (${names})`}; see the cause for what it said. ${advice}`, { ...said, retryable }, { cause })
 }
 

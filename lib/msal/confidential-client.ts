@@ -3,11 +3,11 @@ import type { AuthenticationResult, ClientCredentialRequest, ConfidentialClientA
 import { authorityUrl, type Authority } from '../authorities/authority.ts'
 import type { ClientAuthentication, ClientAuthenticationContext } from '../credentials/client-credential.ts'
 import type { Proof } from '../credentials/client-credentials.ts'
-import { TokenAcquisitionError, UserTokenRequiredError } from '../errors.ts'
+import { ChallengeUserError, TokenAcquisitionError, UserTokenRequiredError } from '../errors.ts'
 import { notYours, type Sessions } from '../sessions/sessions.ts'
 import type { Clock } from '../tokens/clock.ts'
 import type { Token } from '../tokens/token.ts'
-import type { ClientCredentialsRequest, LongRunningRequest, ManagedIdentityRequest, OnBehalfOfRequest } from '../tokens/token-request.ts'
+import { identityOfFlow, type ClientCredentialsRequest, type Flow as FlowName, type LongRunningRequest, type ManagedIdentityRequest, type OnBehalfOfRequest } from '../tokens/token-request.ts'
 import type { WorkloadIdentity } from '../tokens/workload-identity.ts'
 import { MsalNetworkClient } from './network-client.ts'
 import { isCredentialRefused, toAcquisitionError } from './acquisition-error.ts'
@@ -33,6 +33,7 @@ export async function acquireWithClientCredential (request: ClientCredentialsReq
  * Acquires a token on behalf of the user whose token the app was called with.
  *
  * @see https://learn.microsoft.com/entra/identity-platform/v2-oauth2-on-behalf-of-flow
+ * @throws ChallengeUserError where it needs the user
  * @throws TokenAcquisitionError
  */
 export async function acquireOnBehalfOf (request: OnBehalfOfRequest, acquisition: AppAcquisition): Promise<Token> {
@@ -81,7 +82,7 @@ export async function acquireLongRunning (request: LongRunningRequest, sessions:
       return await acquireBy((client, { skipCache: _, ...common }) => client.acquireTokenByRefreshToken({ ...common, refreshToken: session.refreshToken }))
     } catch (error) {
       // A refresh token that is not accepted any longer is no loss where the user is there.
-      if (begin === undefined || (error as { code?: unknown }).code !== 'FST_IDW_CHALLENGE_USER') throw error
+      if (begin === undefined || !(error instanceof ChallengeUserError)) throw error
       return begin()
     }
   }
@@ -105,7 +106,7 @@ export async function acquireWithWorkloadIdentity (request: ManagedIdentityReque
 }
 
 /** What all flows say. */
-type ProvenRequest = Pick<ClientCredentialsRequest, 'authority' | 'scopes' | 'claims' | 'clientCapabilities' | 'extraQueryParameters' | 'extraHeadersParameters' | 'correlationId'>
+type ProvenRequest = Pick<ClientCredentialsRequest, 'authority' | 'scopes' | 'claims' | 'clientCapabilities' | 'extraQueryParameters' | 'extraHeadersParameters' | 'correlationId'> & { readonly flow?: FlowName }
 
 type Prove = (context: ClientAuthenticationContext) => Promise<Proof>
 
@@ -184,7 +185,7 @@ async function acquireAlone (
     if (typeof refreshToken === 'string' && refreshToken !== '') onRefreshToken?.(refreshToken)
     return toToken(result, { tenantId: authority.tenantId, scopes, correlationId }, now)
   } catch (error) {
-    throw toAcquisitionError(error, networkClient.evidence, { provider: 'entra-id', who: 'Entra ID', signal, correlationId, now })
+    throw toAcquisitionError(error, networkClient.evidence, { provider: 'entra-id', who: 'Entra ID', signal, correlationId, now, onBehalfOf: request.flow !== undefined && identityOfFlow[request.flow] === 'user' ? request : undefined })
   }
 }
 

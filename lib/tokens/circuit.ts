@@ -1,5 +1,5 @@
 import { LRUCache } from 'lru-cache'
-import { TokenAcquisitionError } from '../errors.ts'
+import { ChallengeUserError, TokenAcquisitionError } from '../errors.ts'
 import type { Clock } from './clock.ts'
 
 /** Failures in a row after which somebody counts as failing. */
@@ -76,6 +76,8 @@ export class Circuit {
       return outcome
     } catch (error) {
       if (error instanceof TokenAcquisitionError) this.#note({ subject, error }, probed)
+      // Who asks for the user has answered.
+      if (error instanceof ChallengeUserError) this.#answered(subject)
       throw error
     }
   }

@@ -15,6 +15,7 @@ const each = [
   new errors.UrlNotAllowedError(''),
   new errors.TokenAcquisitionError('', { retryable: true }),
   new errors.TokenAcquisitionError('', { retryable: false }),
+  new errors.ChallengeUserError('', { wwwAuthenticate: '', scopes: [] }),
   new errors.DownstreamStatusError('', { status: 404, headers: new Headers(), body: '' }),
   new errors.DownstreamBodyError(''),
   new errors.DownstreamUnreachableError(''),

@@ -21,6 +21,7 @@ const table: Record<keyof typeof classes, [make: () => errors.IdentityWebError, 
   ForbiddenError: [() => new errors.ForbiddenError('message', { wwwAuthenticate: 'Bearer' }, { cause }), 'FST_IDW_FORBIDDEN', 403],
   UrlNotAllowedError: [() => new errors.UrlNotAllowedError('message', { cause }), 'FST_IDW_URL_NOT_ALLOWED', 500],
   TokenAcquisitionError: [() => new errors.TokenAcquisitionError('message', { retryable: false }, { cause }), 'FST_IDW_TOKEN_ACQUISITION_FAILED', 500],
+  ChallengeUserError: [() => new errors.ChallengeUserError('message', { wwwAuthenticate: 'Bearer', scopes: [] }, { cause }), 'FST_IDW_CHALLENGE_USER', 401],
   DownstreamStatusError: [() => new errors.DownstreamStatusError('message', downstream, { cause }), 'FST_IDW_DOWNSTREAM_STATUS', 502],
   DownstreamBodyError: [() => new errors.DownstreamBodyError('message', { cause }), 'FST_IDW_DOWNSTREAM_BODY', 502],
   DownstreamUnreachableError: [() => new errors.DownstreamUnreachableError('message', { cause }), 'FST_IDW_DOWNSTREAM_UNREACHABLE', 502],
@@ -60,6 +61,15 @@ t.test('a failed acquisition is 503 when it may succeed later, and tells what is
 
   t.match(new errors.TokenAcquisitionError('message', { ...known, retryable: true }), { ...known, statusCode: 503, retryable: true })
   t.match(new errors.TokenAcquisitionError('message', { retryable: false }), { errorCodes: [], correlationId: undefined, traceId: undefined, retryAfter: undefined, statusCode: 500, retryable: false })
+})
+
+t.test('a challenge has the header to send, also where Fastify looks for it, and what is known of why', async t => {
+  const known = { claims: '{"a":1}', errorCodes: [50076], oauthError: 'interaction_required', suberror: 'basic_action', correlationId: 'c', traceId: 't' }
+  const challenge = { wwwAuthenticate: 'Bearer error="insufficient_claims"', scopes: ['api://todo/.default'] }
+
+  t.match(new errors.ChallengeUserError('message', { ...challenge, ...known }), { ...challenge, ...known, headers: { 'www-authenticate': challenge.wwwAuthenticate } })
+  t.ok(Object.keys(new errors.ChallengeUserError('message', challenge)).includes('headers'))
+  t.match(new errors.ChallengeUserError('message', challenge), { claims: undefined, errorCodes: [], oauthError: undefined, suberror: undefined, correlationId: undefined, traceId: undefined })
 })
 
 t.test('a status error has what the API answered', async t => {

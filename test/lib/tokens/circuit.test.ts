@@ -1,4 +1,5 @@
 import t from 'tap'
+import { ChallengeUserError } from '../../../lib/errors.ts'
 import { Circuit, type Subject } from '../../../lib/tokens/circuit.ts'
 import { fault, pending, refusal } from '../../fixtures/engine.ts'
 import { FakeClock } from '../../fixtures/fake-clock.ts'
@@ -46,6 +47,19 @@ t.test('a key that fails again and again is held off alone, and one of its acqui
   t.strictSame(probes, [true])
   await circuit.run(app('b'), async isProbe => { probes.push(isProbe) })
   t.strictSame(probes, [true, false])
+})
+
+t.test('users who are asked for do not open it, and are an answer that ends it', async t => {
+  const challenge = new ChallengeUserError('sign in', { wwwAuthenticate: 'Bearer', scopes: [] })
+  const { circuit, fail } = circuitOf()
+  for (const key of ['a', 'b', 'c', 'c', 'c']) t.equal(await fail(user(key), challenge), challenge)
+  t.notOk(circuit.isOpen)
+  await circuit.run(user('c'), async isProbe => t.notOk(isProbe))
+
+  const open = await openCircuit()
+  t.ok(open.circuit.isOpen)
+  t.equal(await open.fail(user('d'), challenge), challenge)
+  t.notOk(open.circuit.isOpen)
 })
 
 t.test('what endpoints answer for one identity or resource holds off that key only', async t => {

@@ -1,4 +1,5 @@
 import t from 'tap'
+import { ChallengeUserError } from '../../../lib/errors.ts'
 import { isTransientStatus, retrying, retryRules, type Provider } from '../../../lib/tokens/retry-rules.ts'
 import { fault, refusal } from '../../fixtures/engine.ts'
 import { FakeClock } from '../../fixtures/fake-clock.ts'
@@ -39,7 +40,7 @@ t.test('the first success ends it', async t => {
 })
 
 t.test('a refusal, and what is no failed acquisition, is never repeated', async t => {
-  for (const error of [refusal(), refusal({ retryAfter: 1 }), new TypeError('a bug')]) {
+  for (const error of [refusal(), refusal({ retryAfter: 1 }), new ChallengeUserError('sign in', { wwwAuthenticate: 'Bearer', scopes: [] }), new TypeError('a bug')]) {
     const { times, outcome } = await run('entra-id', [error])
     t.strictSame(times, [0])
     t.equal(outcome, error)
