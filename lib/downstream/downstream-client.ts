@@ -109,10 +109,8 @@ export class DownstreamClient implements DownstreamApi {
       const plan = this.#plan(caller, name, options?.apply ?? override)
       const make = (token?: PreparedRequest) => this.#make({ plan, token, method: method ?? plan.api.httpMethod, content }, answered)
       if (plan.token === undefined) return make()
-      const { acquirer } = this.#services
-      const requestCaller = this.#context.requestCaller?.()
-      const token = acquirer.requestAtHand(plan.token, user, requestCaller)
-      return token === undefined ? acquirer.requestOf(plan.token, user, requestCaller, options?.copy ?? override).then(make) : make(token)
+      const token = this.#services.acquirer.requestOf(plan.token, user, this.#context.requestCaller?.(), () => options?.copy ?? override)
+      return token instanceof Promise ? token.then(make) : make(token)
     } catch (error) {
       return Promise.reject(error)
     }

@@ -93,8 +93,8 @@ export class TokenHeaderProvider implements AuthorizationHeaderProvider {
 
   async #header (caller: Caller, scope: string | readonly string[], options: AuthorizationHeaderProviderOptions | undefined, user?: unknown): Promise<string> {
     const known = this.#plans.get(caller, scope, options)
-    const prepared = known && this.#acquirer.requestAtHand(known, user, this.#context.requestCaller?.())
-    const token = (prepared && this.#acquirer.atHand(prepared)) ?? (await this.#acquire(caller, scope, options, user)).token
+    const prepared = known && this.#acquirer.requestOf(known, user, this.#context.requestCaller?.(), () => options)
+    const token = (prepared && this.#acquirer.atHand(prepared instanceof Promise ? await prepared : prepared)) ?? (await this.#acquire(caller, scope, options, user)).token
     return token.authorizationHeader
   }
 
@@ -107,7 +107,7 @@ export class TokenHeaderProvider implements AuthorizationHeaderProvider {
     const plan = this.#acquirer.plan(identity, scopes, acquireTokenOptions)
     const isPlain = !forceRefresh && acquireTokenOptions.claims === undefined && acquireTokenOptions.longRunningWebApiSessionKey === undefined && ofOptions === undefined
     if (isPlain) this.#plans.set(caller, scope, given, plan)
-    const prepared = await this.#acquirer.requestOf(plan, user, requestCaller?.(), given)
+    const prepared = await this.#acquirer.requestOf(plan, user, requestCaller?.(), () => given)
 
     const signals = [ofOptions, signal?.()].filter(signal => signal !== undefined)
     return this.#acquirer.acquire(prepared, { forceRefresh, signal: signals.length > 1 ? AbortSignal.any(signals) : signals[0], logger })

@@ -150,30 +150,20 @@ export class ConfiguredTokenAcquirer implements TokenAcquirer {
   }
 
   /**
-   * The request of a call; `undefined` where it must be waited for: {@link requestOf}.
-   *
-   * @throws UserTokenRequiredError
-   * @throws ForbiddenError
-   */
-  requestAtHand (plan: TokenPlan, user: unknown, ofRequest: Caller | undefined): PreparedRequest | undefined {
-    if (plan instanceof SessionRequests) return undefined
-    if (!(plan instanceof CallerRequests)) return plan
-    const caller = this.#caller(user, ofRequest)
-    return caller instanceof Promise ? undefined : plan.of(caller)
-  }
-
-  /**
-   * The request of a call that may have to wait for what it asks for: who the user is, or whose session it goes on with.
+   * The request of a call: at once, or where it must be found out first who the user is, or whose session it goes on with, a promise of it.
    *
    * @param user whom code names; `undefined` for the caller of the request
    * @param ofRequest the caller of the request that the call is bound to
    * @param given where a session key is written that is made for the call
+   * @throws UserTokenRequiredError
+   * @throws ForbiddenError
    */
-  async requestOf (plan: TokenPlan, user: unknown, ofRequest: Caller | undefined, given: unknown): Promise<PreparedRequest> {
-    if (plan instanceof CallerRequests) return plan.of(await this.#caller(user, ofRequest))
-    if (!(plan instanceof SessionRequests)) return plan
-    const caller = user === undefined ? ofRequest : await this.#caller(user, ofRequest)
-    return plan.of(caller, key => writeSessionKey(given, key))
+  requestOf (plan: TokenPlan, user: unknown, ofRequest: Caller | undefined, given: () => unknown): PreparedRequest | Promise<PreparedRequest> {
+    if (plan instanceof CallerRequests) {
+      const caller = this.#caller(user, ofRequest)
+      return caller instanceof Promise ? caller.then(caller => plan.of(caller)) : plan.of(caller)
+    }
+    return plan instanceof SessionRequests ? this.#requestOfSession(plan, user, ofRequest, given) : plan
   }
 
   async endSession (sessionKey: string): Promise<void> {
@@ -188,7 +178,7 @@ export class ConfiguredTokenAcquirer implements TokenAcquirer {
   async #getToken (caller: 'app' | 'user', scopes: readonly string[], acquireTokenOptions: AcquireTokenOptions = {}, user?: unknown): Promise<AcquireTokenResult> {
     const options = checkAcquireTokenOptions(acquireTokenOptions, 'acquireTokenOptions')
     const identity = identityOf(caller, { acquireTokenOptions: options }, 'The token')
-    const prepared = await this.requestOf(this.plan(identity, scopes, options), user, undefined, acquireTokenOptions)
+    const prepared = await this.requestOf(this.plan(identity, scopes, options), user, undefined, () => acquireTokenOptions)
     return toResult(await this.acquire(prepared, options))
   }
 
@@ -204,6 +194,11 @@ export class ConfiguredTokenAcquirer implements TokenAcquirer {
     if (user !== undefined) return this.#findCaller(user)
     if (ofRequest === undefined) throw new UserTokenRequiredError('The call is made on behalf of the user, and there is no validated caller: protect the route with config.auth, give the user, or use a …ForApp method to call as the app')
     return ofRequest
+  }
+
+  async #requestOfSession (plan: SessionRequests, user: unknown, ofRequest: Caller | undefined, given: () => unknown): Promise<PreparedRequest> {
+    const caller = user === undefined ? ofRequest : await this.#caller(user, ofRequest)
+    return plan.of(caller, key => writeSessionKey(given(), key))
   }
 
   #onBehalfOfRequest (scopes: readonly string[], options: AcquireTokenOptions, userTenant: string): OnBehalfOfRequest {
