@@ -1,0 +1,194 @@
+import { inspect } from 'node:util'
+import t from 'tap'
+import type { AcquireTokenOptions, FastifyIdentityWebOptions } from '../../plugins/index.ts'
+import { bearer, buildOrders, ordersScope, startOrdersWorld, type OrdersWorld } from '../fixtures/orders-api.ts'
+import { MemoryStore } from '../fixtures/token-store.ts'
+import { TokenCipher } from '../../lib/store/token-cipher.ts'
+import { systemClock } from '../../lib/tokens/clock.ts'
+import { tenantId } from '../fixtures/todo-api.ts'
+
+const objectId = 'aaaaaaaa-0000-4000-8000-000000000001'
+const otherObjectId = 'aaaaaaaa-0000-4000-8000-000000000002'
+const encryptionKeys = [{ id: 'k1', key: Buffer.alloc(32, 7) }]
+
+interface Teardown { teardown (work: () => unknown): unknown }
+
+/** An application with a route that begins a session, and one that goes on with the session whose key is in the query. */
+async function startJobs (t: Teardown, world: OrdersWorld, options: FastifyIdentityWebOptions = {}) {
+  const app = await buildOrders(t, world, app => {
+    app.get('/begin', { config: { auth: {} } }, async request => {
+      const acquireTokenOptions: AcquireTokenOptions = { longRunningWebApiSessionKey: (request.query as { key?: string }).key ?? 'AllocateForMe' }
+      const who = await request.downstreamApi.getForUser<{ oid: string }>('Orders', { acquireTokenOptions })
+      return { oid: who?.oid, key: acquireTokenOptions.longRunningWebApiSessionKey }
+    })
+  }, options)
+  return {
+    app,
+    begin: async (token: string, key?: string) => {
+      const response = await app.inject({ url: '/begin', query: key === undefined ? {} : { key }, headers: bearer(token) })
+      return { status: response.statusCode, body: response.json() as { oid: string, key: string, code?: string, message?: string } }
+    },
+    goOn: (longRunningWebApiSessionKey: string) => app.downstreamApi.getForUser<{ oid: string }>('Orders', { acquireTokenOptions: { longRunningWebApiSessionKey } }),
+  }
+}
+
+/** As if the tokens at hand had ended, without the time that it takes. */
+const anew = (longRunningWebApiSessionKey: string) => ({ acquireTokenOptions: { longRunningWebApiSessionKey, forceRefresh: true } })
+
+t.test('AllocateForMe is replaced by the new session key in the options that the caller passed, and the key alone goes on with the session', async t => {
+  const world = await startOrdersWorld(t)
+  const { app, begin, goOn } = await startJobs(t, world)
+
+  const { body: { oid, key } } = await begin(await world.entra.issueUserToken({ objectId }))
+  t.equal(oid, objectId)
+  t.match(key, /^[\w-]{43}$/)
+  t.match(await goOn(key), { oid: objectId, tid: tenantId })
+  t.equal(world.entra.tokenRequests.length, 1, 'the token of the session is at hand')
+  t.match(await app.downstreamApi.getForUser('Orders', anew(key)), { oid: objectId })
+  t.match(world.entra.tokenRequests.map(({ body }) => body['grant_type']), ['urn:ietf:params:oauth:grant-type:jwt-bearer', 'refresh_token'])
+})
+
+t.test('the key is written wherever options are passed: an override, a function\'s copy, the header provider, the acquirer, in any letter case', async t => {
+  const world = await startOrdersWorld(t)
+  const { app } = await startJobs(t, world)
+  const user = await world.entra.issueUserToken({ objectId })
+  const keys: unknown[] = []
+
+  const copied: AcquireTokenOptions = { longRunningWebApiSessionKey: 'AllocateForMe' }
+  await app.downstreamApi.callApiForUser('Orders', options => {
+    options.acquireTokenOptions = copied
+  }, undefined, user)
+  keys.push(copied.longRunningWebApiSessionKey)
+  const header: { acquireTokenOptions: AcquireTokenOptions } = { acquireTokenOptions: { longRunningWebApiSessionKey: 'AllocateForMe' } }
+  await app.authorizationHeaderProvider.createAuthorizationHeaderForUser([ordersScope], header, user)
+  const acquire: AcquireTokenOptions = { longRunningWebApiSessionKey: 'AllocateForMe' }
+  await app.tokenAcquirer.getTokenForUser(ordersScope, acquire, user)
+  const spelt = { AcquireTokenOptions: { LongRunningWebApiSessionKey: 'AllocateForMe' } }
+  await app.downstreamApi.getForUser('Orders', spelt as object, user)
+  keys.push(header.acquireTokenOptions.longRunningWebApiSessionKey, acquire.longRunningWebApiSessionKey, spelt.AcquireTokenOptions.LongRunningWebApiSessionKey)
+
+  t.equal(new Set(keys).size, 4)
+  for (const key of keys) t.match(key, /^[\w-]{43}$/)
+  await t.rejects(app.tokenAcquirer.getTokenForUser(ordersScope, Object.freeze({ longRunningWebApiSessionKey: 'AllocateForMe' }), user), { code: 'FST_IDW_CONFIG_INVALID', message: /not frozen/ })
+})
+
+t.test('a session goes on after the user\'s token has ended, with a key of the app\'s own', async t => {
+  const world = await startOrdersWorld(t)
+  const { app, begin, goOn } = await startJobs(t, world)
+  t.equal((await begin(await world.entra.issueUserToken({ objectId, lifetime: 5 }), 'job-1')).status, 200)
+
+  t.match(await goOn('job-1'), { oid: objectId })
+  t.match(await app.downstreamApi.getForUser('Orders', anew('job-1')), { oid: objectId })
+  t.ok((app.tokenAcquirer.diagnostics().find(({ flow }) => flow === 'longRunning')?.expiresOn?.getTime() ?? 0) > Date.now() + 60_000, 'its token lives on')
+})
+
+t.test('the key of another user\'s session is of no use with one\'s own token', async t => {
+  const world = await startOrdersWorld(t)
+  const { begin, goOn } = await startJobs(t, world)
+  await begin(await world.entra.issueUserToken({ objectId }), 'job-1')
+
+  t.match(await begin(await world.entra.issueUserToken({ objectId: otherObjectId }), 'job-1'), { status: 403, body: { code: 'FST_IDW_FORBIDDEN', message: /another user's/ } })
+  t.match(await goOn('job-1'), { oid: objectId })
+  t.match(await begin(await world.entra.issueUserToken({ objectId }), 'job-1'), { status: 200, body: { oid: objectId } })
+})
+
+t.test('two users who begin a session under one key at once never get each other\'s token', async t => {
+  const world = await startOrdersWorld(t)
+  const { begin } = await startJobs(t, world)
+  const users = [objectId, otherObjectId]
+  const tokens = await Promise.all(users.map(objectId => world.entra.issueUserToken({ objectId })))
+
+  const answers = await Promise.all(tokens.map(token => begin(token, 'job-1')))
+  answers.forEach(({ status, body }, index) => t.ok(status === 403 || body.oid === users[index]))
+  t.ok(answers.some(({ status }) => status === 200))
+})
+
+t.test('without a session there is nothing to go on with, and an app begins none', async t => {
+  const world = await startOrdersWorld(t)
+  const { app, goOn } = await startJobs(t, world)
+  await t.rejects(goOn('nobody-began-it'), { code: 'FST_IDW_USER_TOKEN_REQUIRED', message: /no long-running session/ })
+  await t.rejects(goOn('AllocateForMe'), { code: 'FST_IDW_USER_TOKEN_REQUIRED' })
+  await t.rejects(app.downstreamApi.getForUser('Orders', { acquireTokenOptions: { longRunningWebApiSessionKey: '' } }), { code: 'FST_IDW_USER_TOKEN_REQUIRED' }, 'an empty key is none')
+  t.strictSame(world.entra.tokenRequests, [])
+})
+
+t.test('endSession forgets the refresh token and the tokens at hand, and what is under way does not bring them back', async t => {
+  const world = await startOrdersWorld(t)
+  const { app, begin, goOn } = await startJobs(t, world)
+  const { body: { key } } = await begin(await world.entra.issueUserToken({ objectId }))
+
+  const underWay = app.downstreamApi.getForUser('Orders', anew(key)).catch((error: unknown) => error)
+  await app.tokenAcquirer.endSession(key)
+  const outcome = await underWay
+  t.ok((outcome as { oid?: string }).oid === objectId || (outcome as { code?: string }).code !== undefined)
+  await t.rejects(goOn(key), { code: 'FST_IDW_USER_TOKEN_REQUIRED' })
+  t.strictSame(app.tokenAcquirer.diagnostics().filter(({ state }) => state !== 'failed'), [])
+  await app.tokenAcquirer.endSession('there is none')
+})
+
+t.test('a session survives a restart where a shared store is configured, and ends for all processes', async t => {
+  const world = await startOrdersWorld(t)
+  const store = new MemoryStore(systemClock)
+  const first = await startJobs(t, world, { tokenCache: { store, encryptionKeys } })
+  const { body: { key } } = await first.begin(await world.entra.issueUserToken({ objectId }))
+  await first.app.close()
+
+  const second = await startJobs(t, world, { tokenCache: { store, encryptionKeys } })
+  t.match(await second.goOn(key), { oid: objectId })
+  const third = await startJobs(t, world, { tokenCache: { store, encryptionKeys } })
+  await third.app.tokenAcquirer.endSession(key)
+  await t.rejects(second.app.downstreamApi.getForUser('Orders', anew(key)), { code: 'FST_IDW_USER_TOKEN_REQUIRED' })
+  t.strictSame([...store.values.keys()].filter(name => name.includes(':session:')), [])
+})
+
+t.test('refresh tokens are encrypted wherever they lie, and nothing of session or user is in the names', async t => {
+  const world = await startOrdersWorld(t)
+  const store = new MemoryStore(systemClock)
+  const { app, begin } = await startJobs(t, world, { tokenCache: { store, encryptionKeys } })
+  const { body: { key } } = await begin(await world.entra.issueUserToken({ objectId }))
+  await app.downstreamApi.getForUser('Orders', anew(key))
+
+  const [[name = '', { value = '' } = {}] = []] = store.values
+  const { refreshToken, ...head } = JSON.parse(new TokenCipher(encryptionKeys).decrypt(value, name)!) as Record<string, string>
+  t.strictSame(head, { owner: `${tenantId}/${objectId}`, tenantId })
+  t.match(refreshToken, /^\S{20,}$/)
+  const kept = JSON.stringify([...store.values])
+  for (const secret of [key, objectId, tenantId, refreshToken!]) t.notOk(kept.includes(secret))
+  t.match([...store.values.keys()], [/^fastify-identity-web:v1:session:[\w-]{43}$/], 'tokens of sessions are not in the store')
+  t.notOk(inspect(app, { depth: 9, showHidden: true }).includes(key))
+})
+
+t.test('while the store does not work, sessions that the process has seen go on, and others are told to come again', async t => {
+  const world = await startOrdersWorld(t)
+  const store = new MemoryStore(systemClock)
+  const { app, begin, goOn } = await startJobs(t, world, { tokenCache: { store, encryptionKeys } })
+  const { body: { key } } = await begin(await world.entra.issueUserToken({ objectId }))
+  store.before = () => { throw new Error('the store is down') }
+
+  t.match(await goOn(key), { oid: objectId })
+  t.match(await app.downstreamApi.getForUser('Orders', anew(key)), { oid: objectId })
+  await t.rejects(goOn('of another process'), { code: 'FST_IDW_TOKEN_ACQUISITION_FAILED', statusCode: 503, retryable: true })
+  await t.rejects(app.tokenAcquirer.endSession(key), { code: 'FST_IDW_TOKEN_ACQUISITION_FAILED', message: /end it again/ })
+})
+
+t.test('a refresh token that is not accepted any longer asks for the user, and the user begins the session anew', async t => {
+  const world = await startOrdersWorld(t)
+  const { app, begin } = await startJobs(t, world)
+  await begin(await world.entra.issueUserToken({ objectId }), 'job-1')
+  const restore = world.entra.revokeUser(objectId)
+
+  await t.rejects(app.downstreamApi.getForUser('Orders', anew('job-1')), { code: 'FST_IDW_CHALLENGE_USER', statusCode: 401 })
+  restore()
+  world.entra.fail({ endpoint: 'token', status: 400, error: 'invalid_grant', times: 1 })
+  const token = await world.entra.issueUserToken({ objectId })
+  t.match(await app.downstreamApi.getForUser('Orders', anew('job-1'), token), { oid: objectId })
+})
+
+t.test('a session key in a section or a route\'s config, which all callers would share, is a fault', async t => {
+  const world = await startOrdersWorld(t)
+  const Orders = { ...world.config.Orders, AcquireTokenOptions: { LongRunningWebApiSessionKey: 'all' } }
+  await t.rejects(buildOrders(t, { ...world, config: { ...world.config, Orders } }), { code: 'FST_IDW_CONFIG_INVALID', message: /Orders\.AcquireTokenOptions\.LongRunningWebApiSessionKey: is of one user/ })
+  await t.rejects(buildOrders(t, world, app => {
+    app.get('/x', { config: { downstreamApi: { Orders: { acquireTokenOptions: { longRunningWebApiSessionKey: 'all' } } } } }, () => '')
+  }), { code: 'FST_IDW_CONFIG_INVALID', message: /is of one user/ })
+})
