@@ -79,7 +79,7 @@ export class UserTokens {
 
   #contents ({ audience, tenantId, clientId, roles, objectId = this.#objectId, subject, name, preferredUsername, amr, acrs, version, lifetime = this.#options.lifetime, claims }: v.InferOutput<typeof userToken>, what: string): { resource: Resource, contents: UserTokenContents } {
     const api = this.#options.directory.api(audience, tenantId)
-    if (api === undefined) throw new TypeError(`${what}: audience: ${audience ?? 'no app'} is not registered: register the API first`)
+    if (api === undefined) throw new TypeError(`${what}: audience: ${audience === undefined ? 'no app is registered' : `'${audience}' is not registered`}; register the API first`)
     const user = { tenantId: tenantId ?? api.tenantId, objectId, name, preferredUsername, amr, acrs }
     return { resource: api.resource, contents: { user, clientId, roles, subject, version, lifetime, claims } }
   }
