@@ -33,6 +33,8 @@ const acrsRule = v.strictObject({
   acrs: v.pipe(v.union([v.string(), v.array(v.string())], 'expected text, or a list of texts'), v.transform(acrs => [acrs].flat())),
 })
 
+const userRule = v.strictObject({ objectId: guid })
+
 /** What `requireConsent` takes. */
 export type ConsentRule = v.InferInput<typeof consentRule>
 /** What `requireMfa` takes. */
@@ -96,7 +98,7 @@ export class UserRules {
 
   /** @throws TypeError when the argument is not right */
   revokeUser (objectId: string): () => void {
-    const revoked = parse(guid, objectId, 'revokeUser')
+    const { objectId: revoked } = parse(userRule, { objectId }, 'revokeUser')
     const { last } = this.#order
     return this.#add(({ user }) => {
       if (isSame(user.objectId, revoked) && user.issued <= last) throw new EntraRefusal(50173)
@@ -105,7 +107,7 @@ export class UserRules {
 
   /** @throws TypeError when the argument is not right */
   disableUser (objectId: string): () => void {
-    const disabled = parse(guid, objectId, 'disableUser')
+    const { objectId: disabled } = parse(userRule, { objectId }, 'disableUser')
     return this.#add(({ user }) => {
       if (isSame(user.objectId, disabled)) throw new EntraRefusal(50057)
     })
