@@ -6,12 +6,14 @@ import type { Caller as RequestCaller } from '../inbound/caller.ts'
 import type { Logger } from '../logger.ts'
 import { identityOf, type Caller, type Identity } from '../tokens/identity.ts'
 import type { ConfiguredTokenAcquirer } from '../tokens/token-acquirer.ts'
+import type { PreparedRequest } from '../tokens/token-request.ts'
 import type { Token } from '../tokens/token.ts'
 import { untilAborted } from '../until-aborted.ts'
 import type { PreparedRequest } from '../tokens/token-request.ts'
 import { requireInsideApiStill } from './api-url.ts'
 import type { ApiName } from './api-names.ts'
 import { addressOf, listOf, planCall, type CallPlan } from './call-plan.ts'
+import { claimsRetry } from './claims-retry.ts'
 import type { DownstreamApi, DownstreamApiOverride } from './downstream-api.ts'
 import { StreamingResponse } from './downstream-response.ts'
 import { Exchange } from './exchange.ts'
@@ -48,6 +50,8 @@ interface Call {
   readonly token: PreparedRequest | undefined
   readonly method: string
   readonly content: unknown
+  /** The exchange that was answered with a claims challenge, where the call is made once more for it. */
+  readonly challenged?: Exchange
 }
 
 /** A request that is ready to leave. */
@@ -107,7 +111,9 @@ export class DownstreamClient implements DownstreamApi {
     try {
       const options = typeof override === 'function' ? new RecordedOverride(override) : undefined
       const plan = this.#plan(caller, name, options?.apply ?? override)
-      const make = (token?: PreparedRequest) => this.#make({ plan, token, method: method ?? plan.api.httpMethod, content }, answered)
+      const make = (token?: PreparedRequest) => new Promise<T>((resolve, reject) => {
+        this.#attempt({ plan, token, method: method ?? plan.api.httpMethod, content }, answered, { resolve, reject })
+      })
       if (plan.token === undefined) return make()
       const token = this.#services.acquirer.requestOf(plan.token, user, this.#context.requestCaller?.(), () => options?.copy ?? override)
       return token instanceof Promise ? token.then(make) : make(token)
@@ -116,34 +122,57 @@ export class DownstreamClient implements DownstreamApi {
     }
   }
 
-  #make<T> (call: Call, answered: Answered<T>): Promise<T> {
-    return new Promise((resolve, reject) => {
-      const { plan, token } = call
-      const { api, identity } = plan
-      const { name } = api
-      let composed: Composed
-      const exchange = new Exchange({
-        name,
-        timeout: api.timeout,
-        signals: this.#signals(api),
-        onAnswer: exchange => {
-          this.#context.logger.debug({ api: name, method: call.method, identity, status: exchange.status }, 'downstream API called')
-          answered(exchange, call, composed, { resolve, reject })
-        },
-        onFailure: reject,
-      })
-      if (exchange.isOver) return
-
-      const send = (ready: Composed) => {
-        composed = ready
-        if (!exchange.isOver) this.#services.transport.send(ready.wire, api, exchange)
-      }
-      const end = (error: unknown) => exchange.end(error)
-      // Where the token is at hand and no code of the user's has a say, nothing is waited for.
-      const atHand = plan.isPlain ? this.#services.acquirer.atHand(token!) : undefined
-      if (atHand === undefined) this.#compose(call, exchange).then(send, end)
-      else attempt(() => send(composePlain(call, atHand)), end)
+  /** Makes a call, for the first time or once more. */
+  #attempt<T> (call: Call, answered: Answered<T>, settle: Settle<T>): void {
+    const { plan: { api, identity, isPlain }, challenged } = call
+    let composed: Composed
+    const exchange = new Exchange({
+      name: api.name,
+      timeout: api.timeout,
+      before: challenged,
+      signals: this.#signals(api),
+      onAnswer: exchange => {
+        this.#context.logger.debug({ api: api.name, method: call.method, identity, status: exchange.status }, 'downstream API called')
+        if (exchange.status === 401) this.#unauthorized(exchange, call, composed, answered, settle)
+        else answered(exchange, call, composed, settle)
+      },
+      onFailure: settle.reject,
     })
+    if (exchange.isOver) return
+
+    const send = (ready: Composed) => {
+      composed = ready
+      if (!exchange.isOver) this.#services.transport.send(ready.wire, api, exchange)
+    }
+    const end = (error: unknown) => exchange.end(error)
+    // Where the token is at hand and no code of the user's has a say, nothing is waited for.
+    const token = isPlain && challenged === undefined ? this.#services.acquirer.atHand(call.token!) : undefined
+    if (token === undefined) this.#compose(call, exchange).then(send, end)
+    else attempt(() => send(composePlain(call, token)), end)
+  }
+
+  /** What is done after a 401: it may be a claims challenge. */
+  #unauthorized<T> (exchange: Exchange, call: Call, composed: Composed, answered: Answered<T>, settle: Settle<T>): void {
+    const { plan: { api: { name }, identity }, token, content, challenged } = call
+    const { logger } = this.#context
+    const discard = () => new StreamingResponse(name, composed.url, exchange).discard()
+    const retry = claimsRetry(exchange, name, { token, isRetry: challenged !== undefined, content, wireBody: composed.wire.body })
+    switch (retry.kind) {
+      case 'none':
+        answered(exchange, call, composed, settle)
+        break
+      case 'now':
+        logger.debug({ api: name, identity }, 'claims challenge: the downstream API is called once more, with a new token')
+        discard().then(() => this.#attempt({ ...call, token: retry.token, challenged: exchange }, answered, settle)).catch(settle.reject)
+        break
+      case 'next call':
+        this.#services.acquirer.acquire(retry.token, { logger }).catch((error: unknown) => logger.debug({ err: error, api: name, identity }, 'claims challenge: no new token for the next call'))
+        answered(exchange, call, composed, settle)
+        break
+      case 'user':
+        discard()
+        settle.reject(retry.error)
+    }
   }
 
   #signals (api: ApiConfiguration): AbortSignal[] {

@@ -15,6 +15,8 @@ export interface ExchangeOptions {
   readonly name: string
   /** Milliseconds until the exchange must have ended, or {@link Exchange.waitForBody} has been called. */
   readonly timeout: number
+  /** The exchange of the same call before this one, which has used some of the time. */
+  readonly before?: Exchange | undefined
   /** Each of them ends the exchange, which then fails with its reason. */
   readonly signals: readonly AbortSignal[]
   /** Status and headers are there; the body waits to be asked for. */
@@ -38,6 +40,8 @@ const nothing = Buffer.alloc(0)
 export class Exchange implements Dispatcher.DispatchHandler {
   status = 0
   headers: AnswerHeaders = {}
+  /** When the call began, in the milliseconds of `performance.now()`. */
+  readonly #begun: number
   readonly #options: ExchangeOptions
   #timer: NodeJS.Timeout
   #isWaitingForBody = false
@@ -58,8 +62,10 @@ export class Exchange implements Dispatcher.DispatchHandler {
   #stream: Readable | undefined
 
   constructor (options: ExchangeOptions) {
+    const { before, timeout } = options
     this.#options = options
-    this.#timer = setTimeout(timeOut, options.timeout, this)
+    this.#begun = before === undefined ? performance.now() : before.#begun
+    this.#timer = setTimeout(timeOut, before === undefined ? timeout : Math.max(1, this.#begun + timeout - performance.now()), this)
     if (options.signals.length === 0) return
     this.#abort = ({ target }) => this.end((target as AbortSignal).reason)
     const aborted = options.signals.find(signal => signal.aborted)

@@ -40,6 +40,16 @@ export function requestBody ({ name, contentType }: Pick<ApiConfiguration, 'name
   return { body: toJson(name, content), contentType }
 }
 
+/**
+ * Whether a body is gone once it has been sent. That of a Blob is made anew.
+ *
+ * @param content what the body was made of
+ * @param body as it was sent; a hook may have put another in
+ */
+export function canBeSentOnce (content: unknown, body: unknown): boolean {
+  return isAsyncIterable(body) && !(content instanceof Blob)
+}
+
 /** Whether a media type is JSON: `application/json`, or one that ends in `+json` (RFC 6839 section 3.1), in any letter case. */
 export function isJson (mediaType: string): boolean {
   return /^application\/(json|[^;]+\+json)$/i.test(mediaType.split(';', 1)[0]!.trim())
