@@ -11,6 +11,7 @@ import type { Token } from '../../../lib/tokens/token.ts'
 import { engineOf, HOUR, pending, requestOfApp, requestOfMachine, requestOfUser, tokenOf } from '../../fixtures/engine.ts'
 import { loggerOf } from '../../fixtures/identity-web.ts'
 import { answerJson, startRawServer } from '../../fixtures/raw-server.ts'
+import { sessions } from '../../fixtures/sessions.ts'
 
 const claims = '{"a":1}'
 const challenge = `Bearer error="insufficient_claims", claims="${encodeClaims(claims)}"`
@@ -55,7 +56,7 @@ async function clientFor (t: Parameters<typeof startRawServer>[0], user: string,
   const azureAd = { instance: 'https://login.microsoftonline.com', tenantId: 'contoso.example', clientId: '22222222-2222-4222-8222-222222222222', clientSecret: 'secret' }
   const { configuration } = setUp({ azureAd, downstreamApis: { Api: { baseUrl: server.origin, scopes: ['api://todo/.default'], requestAppToken: true } } }, () => undefined)
   class OnBehalfOf extends ConfiguredTokenAcquirer {
-    override prepare (): PreparedRequest {
+    override plan (): PreparedRequest {
       return requestOfUser(user)
     }
   }
@@ -63,7 +64,7 @@ async function clientFor (t: Parameters<typeof startRawServer>[0], user: string,
   const transport = new Transport(undefined)
   t.teardown(() => transport.close())
   const { engine, provider, clock } = engineOf()
-  return { client: new DownstreamClient({ configuration, acquirer: new OnBehalfOf(configuration, engine, logger), transport, plans: new WeakMap() }, { logger }), requests: server.requests, provider, clock }
+  return { client: new DownstreamClient({ configuration, acquirer: new OnBehalfOf({ configuration, engine, sessions: sessions(), findCaller: undefined, logger }), transport, plans: new WeakMap() }, { logger }), requests: server.requests, provider, clock }
 }
 
 t.test('a call as the user is made once more with the claims, for that user', async t => {
