@@ -207,14 +207,13 @@ export class Directory {
 
   /** The API of that name in a tenant, or of Microsoft's. */
   resource (tenantId: string, name: string): Resource | undefined {
-    const bare = name.replace(/\/+$/, '')
-    const microsoft = [...microsoftResources, ...tokenExchange].find(resource => same(resource, bare))
+    const microsoft = [...microsoftResources, ...tokenExchange].find(resource => isNameOf(resource, name))
     if (microsoft !== undefined) return { audience: microsoft, appIdUri: microsoft, names: [microsoft], roles: undefined, scopes: undefined, defaultScopes: [microsoft === GRAPH ? 'User.Read' : 'user_impersonation'], encryptionCertificate: undefined }
 
-    const app = this.#apps.find(app => same(app.tenantId, tenantId) && app.appIdUris.some(uri => same(uri.replace(/\/+$/, ''), bare)))
+    const app = this.#apps.find(app => same(app.tenantId, tenantId) && app.appIdUris.some(uri => isNameOf(uri, name)))
     return app && {
       audience: app.clientId,
-      appIdUri: app.appIdUris.find(uri => same(uri.replace(/\/+$/, ''), bare) && !same(uri, app.clientId)) ?? app.appIdUris[0]!,
+      appIdUri: app.appIdUris.find(uri => isNameOf(uri, name) && !same(uri, app.clientId)) ?? app.appIdUris[0]!,
       names: app.appIdUris,
       roles: app.roles.length > 0 ? app.roles : undefined,
       scopes: app.scopes.length > 0 ? app.scopes : undefined,
@@ -257,6 +256,12 @@ export function parse<T extends v.GenericSchema> (schema: T, value: unknown, wha
   throw new TypeError(`${what}: ${faults.join('; ')}`)
 }
 
-function same (a: string, b: string): boolean {
+/** Whether two names of an API mean the same: letter case and slashes at the end do not count. */
+export function isNameOf (a: string, b: string): boolean {
+  return same(a.replace(/\/+$/, ''), b.replace(/\/+$/, ''))
+}
+
+/** Whether two ids, which have no letter case, are the same. */
+export function same (a: string, b: string): boolean {
   return a.toLowerCase() === b.toLowerCase()
 }

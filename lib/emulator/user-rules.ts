@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import * as v from 'valibot'
 import { guidText as guid } from '../configuration/value-schemas.ts'
 import type { RequestedClaims } from './claims-parameter.ts'
-import { parse, type Resource } from './directory.ts'
+import { isNameOf, parse, same, type Resource } from './directory.ts'
 import { EntraRefusal } from './entra-error.ts'
 import type { IssueOrder } from './issue-order.ts'
 import type { SignedInUser } from './user-assertion.ts'
@@ -52,10 +52,12 @@ export interface JudgedRequest {
 
 type Rule = (request: JudgedRequest) => void
 
-/** The rules that tests switch on: what a user lacks, or has lost. Each `add` and `require` gives a function that withdraws its rule. */
+/** The rules that tests switch on: what a user lacks, or has lost. Each gives a function that withdraws it. */
 export class UserRules {
   readonly #order: IssueOrder
-  readonly #rules = new Set<Rule>()
+  /** Of users as such. They come first: who is not let in is not asked for more. */
+  readonly #accounts = new Set<Rule>()
+  readonly #policies = new Set<Rule>()
 
   constructor (order: IssueOrder) {
     this.#order = order
@@ -63,7 +65,7 @@ export class UserRules {
 
   /** @throws EntraRefusal */
   check (request: JudgedRequest): void {
-    for (const rule of this.#rules) rule(request)
+    for (const rule of [...this.#accounts, ...this.#policies]) rule(request)
     const missing = request.claims.acrs.find(value => !request.user.acrs.includes(value))
     if (missing !== undefined) throw lackingAcrs(missing)
   }
@@ -71,7 +73,7 @@ export class UserRules {
   /** @throws TypeError when an argument is not right */
   requireConsent (options: ConsentRule): () => void {
     const { clientId, resource, objectId } = parse(consentRule, options, 'requireConsent')
-    return this.#add(request => {
+    return add(this.#policies, request => {
       if (request.clientId === clientId && concerns(request, resource, objectId)) throw new EntraRefusal(65001, `The app was '${clientId}'.`)
     })
   }
@@ -81,7 +83,7 @@ export class UserRules {
     const { resource, objectId } = parse(mfaRule, options, 'requireMfa')
     const policy = randomUUID()
     const claims = JSON.stringify({ access_token: { capolids: { essential: true, values: [policy] } } })
-    return this.#add(request => {
+    return add(this.#policies, request => {
       const isAsked = concerns(request, resource, objectId) || request.claims.capolids.includes(policy)
       if (isAsked && !request.user.amr.includes('mfa')) throw new EntraRefusal(50076, '', { claims })
     })
@@ -90,7 +92,7 @@ export class UserRules {
   /** @throws TypeError when an argument is not right */
   requireAcrs (options: AcrsRule): () => void {
     const { resource, acrs } = parse(acrsRule, options, 'requireAcrs')
-    return this.#add(request => {
+    return add(this.#policies, request => {
       const missing = acrs.find(value => !request.user.acrs.includes(value))
       if (missing !== undefined && concerns(request, resource, undefined)) throw lackingAcrs(missing)
     })
@@ -100,37 +102,29 @@ export class UserRules {
   revokeUser (objectId: string): () => void {
     const { objectId: revoked } = parse(userRule, { objectId }, 'revokeUser')
     const { last } = this.#order
-    return this.#add(({ user }) => {
-      if (isSame(user.objectId, revoked) && user.issued <= last) throw new EntraRefusal(50173)
+    return add(this.#accounts, ({ user }) => {
+      if (same(user.objectId, revoked) && user.issued <= last) throw new EntraRefusal(50173)
     })
   }
 
   /** @throws TypeError when the argument is not right */
   disableUser (objectId: string): () => void {
     const { objectId: disabled } = parse(userRule, { objectId }, 'disableUser')
-    return this.#add(({ user }) => {
-      if (isSame(user.objectId, disabled)) throw new EntraRefusal(50057)
+    return add(this.#accounts, ({ user }) => {
+      if (same(user.objectId, disabled)) throw new EntraRefusal(50057)
     })
-  }
-
-  #add (rule: Rule): () => void {
-    this.#rules.add(rule)
-    return () => { this.#rules.delete(rule) }
   }
 }
 
+function add (rules: Set<Rule>, rule: Rule): () => void {
+  rules.add(rule)
+  return () => { rules.delete(rule) }
+}
+
 function concerns ({ resource, user }: JudgedRequest, name: string | undefined, objectId: string | undefined): boolean {
-  return (name === undefined || resource.names.some(known => isSame(bare(known), bare(name)))) && (objectId === undefined || isSame(user.objectId, objectId))
+  return (name === undefined || resource.names.some(known => isNameOf(known, name))) && (objectId === undefined || same(user.objectId, objectId))
 }
 
 function lackingAcrs (value: string): EntraRefusal {
   return new EntraRefusal(50158, `It was '${value}'.`, { claims: JSON.stringify({ access_token: { acrs: { essential: true, value } } }) })
-}
-
-function bare (name: string): string {
-  return name.replace(/\/+$/, '')
-}
-
-function isSame (a: string, b: string): boolean {
-  return a.toLowerCase() === b.toLowerCase()
 }

@@ -152,6 +152,18 @@ t.test('a user whose account is disabled gets nothing, until it is enabled', asy
   t.match(await exchange(await entra.issueUserToken({ objectId: ada })), accepted)
 })
 
+t.test('who is not let in is not asked for more, whichever rule came first', async t => {
+  const { entra, exchange } = await startUserWorld(t)
+  entra.requireMfa()
+  entra.requireConsent({ clientId })
+  const assertion = await entra.issueUserToken({ objectId: ada })
+  const enable = entra.disableUser(ada)
+  t.match(await exchange(assertion), disabled)
+  enable()
+  entra.revokeUser(ada)
+  t.match(await exchange(assertion), revoked)
+})
+
 t.test('the rules are for users: an app is not asked for anything', async t => {
   const { entra, ask } = await startUserWorld(t)
   entra.requireMfa()
