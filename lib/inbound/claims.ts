@@ -4,8 +4,17 @@ import { PERSONAL_ACCOUNTS, type InboundConfiguration, type Tenants } from './in
 import { tokenRefused } from './refusals.ts'
 import type { SigningKey } from './signing-keys.ts'
 
-/** The issuers of an authority, in whose names tokens of each version are; {@link ANY_TENANT} in them stands for the token's own tenant. */
-export type Issuers = (version: TokenVersion) => Promise<string>
+export interface Judging {
+  readonly configuration: InboundConfiguration
+  readonly version: TokenVersion
+  /** In whose name tokens of that version are; {@link ANY_TENANT} in it stands for the token's own tenant. */
+  readonly issuer: string
+  /** The same as keys name it: that of version 2.0. */
+  readonly issuerOfKeys: string
+  readonly key: SigningKey
+  /** Milliseconds since the epoch. */
+  readonly now: number
+}
 
 type Judged = Pick<Caller, 'claims' | 'kind' | 'tenantId' | 'scopes' | 'roles'>
 type Claims = Readonly<Record<string, unknown>>
@@ -17,16 +26,14 @@ const END_OF_TIME = 8_640_000_000_000
  * Whose token this is, when its claims hold (RFC 8725 sections 3.8 to 3.12).
  *
  * @param claims of a token whose signature has been verified with `key`
- * @param now milliseconds since the epoch
  * @throws UnauthorizedError
  * @see https://learn.microsoft.com/entra/identity-platform/claims-validation
  */
-export async function judgeClaims (claims: Claims, { configuration, issuers, key, now }: { configuration: InboundConfiguration, issuers: Issuers, key: SigningKey, now: number }): Promise<Judged> {
+export function judgeClaims (claims: Claims, { configuration, version, issuer, issuerOfKeys, key, now }: Judging): Judged {
   requireTime(claims, now / 1000, configuration.clockTolerance)
   requireAudience(claims, configuration.audiences)
-  const version = versionOf(claims, configuration)
-  const tenantId = requireIssuer(claims, await issuers(version), configuration)
-  await requireKeyOfIssuer(key, tenantId, issuers)
+  const tenantId = requireIssuer(claims, issuer, configuration)
+  requireKeyOfIssuer(key, tenantId, issuerOfKeys)
   requireTenant(tenantId, configuration.tenants)
   requireClient(claims, version, configuration)
   return { claims: claims as CallerClaims, tenantId, ...rightsOf(claims) }
@@ -44,11 +51,12 @@ function isTime (value: unknown): value is number {
 }
 
 function requireAudience ({ aud }: Claims, audiences: ReadonlySet<string>): void {
-  if (![aud].flat().some(audience => typeof audience === 'string' && audiences.has(audience))) throw tokenRefused('it is for another API')
+  const isMeant = Array.isArray(aud) ? aud.some(audience => audiences.has(audience)) : audiences.has(aud as string)
+  if (!isMeant) throw tokenRefused('it is for another API')
 }
 
-/** Azure AD B2C writes 1.0 into tokens that are otherwise of version 2.0. */
-function versionOf ({ ver = '2.0' }: Claims, { authority }: InboundConfiguration): TokenVersion {
+/** The version of a token. Azure AD B2C writes 1.0 into tokens that are otherwise of version 2.0. */
+export function versionOf ({ ver = '2.0' }: Claims, { authority }: InboundConfiguration): TokenVersion {
   if (ver !== '1.0' && ver !== '2.0') throw tokenRefused('its version is not known')
   return authority.policy === undefined ? ver : '2.0'
 }
@@ -62,8 +70,7 @@ function requireIssuer ({ iss, tid }: Claims, issuer: string, { authority }: Inb
 }
 
 /** A key that is published for one tenant signs for that tenant only. The keys of B2C do not say whose they are. */
-async function requireKeyOfIssuer ({ issuer }: SigningKey, tenantId: string, issuers: Issuers): Promise<void> {
-  const expected = await issuers('2.0')
+function requireKeyOfIssuer ({ issuer }: SigningKey, tenantId: string, expected: string): void {
   const isOfOneTenant = !expected.includes(ANY_TENANT)
   if (issuer === undefined ? isOfOneTenant : issuer.replace(ANY_TENANT, tenantId) === expected.replace(ANY_TENANT, tenantId)) return
   throw tokenRefused('its key is of another issuer')

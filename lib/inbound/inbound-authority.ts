@@ -8,6 +8,7 @@ import type { Logger } from '../logger.ts'
 import type { Clock } from '../tokens/clock.ts'
 import { isMetaTenant, isTenantId } from '../authorities/tenants.ts'
 import { readKeySet } from './key-set.ts'
+import { cannotValidate } from './refusals.ts'
 import { SigningKeys } from './signing-keys.ts'
 
 export interface InboundAuthorityOptions {
@@ -22,6 +23,8 @@ export interface InboundAuthorityOptions {
 
 /** Milliseconds that the authority may take to give its keys. */
 const LIMIT = 3_000
+/** Milliseconds for which the OpenID configuration is not looked at again. */
+const ISSUER_LIFE = 60_000
 /** Bytes of a key set; Entra ID's have some 15,000. */
 const MAX_BODY = 256 * 1024
 
@@ -29,6 +32,7 @@ const MAX_BODY = 256 * 1024
 export class InboundAuthority {
   readonly keys: SigningKeys
   readonly #options: InboundAuthorityOptions
+  readonly #issuers = new Map<TokenVersion, { readonly issuer: string, readonly until: number }>()
 
   constructor (options: InboundAuthorityOptions) {
     const { clock, logger, closing } = options
@@ -45,13 +49,19 @@ export class InboundAuthority {
   /**
    * In whose name tokens are; {@link ANY_TENANT} in it stands for the token's own tenant.
    *
-   * @throws when that is not known now
+   * @throws UnauthorizedError with 503 when that is not known now
    */
-  readonly issuer = async (version: TokenVersion): Promise<string> => {
-    const { authority, discovery, closing } = this.#options
-    const document = await discovery.of(authority, closing, version)
+  issuer (version: TokenVersion): string | Promise<string> {
+    const known = this.#issuers.get(version)
+    return known !== undefined && this.#options.clock.elapsed() < known.until ? known.issuer : this.#lookUp(version)
+  }
+
+  async #lookUp (version: TokenVersion): Promise<string> {
+    const { authority, discovery, clock, closing } = this.#options
+    const document = await discovery.of(authority, closing, version).catch((cause: unknown) => { throw cannotValidate({ cause }) })
     const issuer = document?.issuer ?? issuerByUrl(authority, version)
-    if (issuer === undefined) throw new Error('the OpenID configuration of the authority could not be fetched')
+    if (issuer === undefined) throw cannotValidate({ cause: new Error('the OpenID configuration of the authority could not be fetched') })
+    this.#issuers.set(version, { issuer, until: clock.elapsed() + ISSUER_LIFE })
     return issuer
   }
 

@@ -3,7 +3,7 @@ import type { Discovery } from '../authorities/discovery.ts'
 import type { AppConfiguration, CertificateCredentialConfiguration } from '../configuration/configuration.ts'
 import type { CredentialServices } from '../credentials/create-credential.ts'
 import { UserTokenRequiredError } from '../errors.ts'
-import { bearerToken } from './authorization-header.ts'
+import { bearerToken, requireToken } from './authorization-header.ts'
 import type { Caller } from './caller.ts'
 import { InboundAuthority } from './inbound-authority.ts'
 import type { InboundConfiguration } from './inbound-configuration.ts'
@@ -51,7 +51,7 @@ export class Inbound {
   callerOf (headers: readonly string[]): Caller | Promise<Caller> {
     const token = bearerToken(headers)
     if (token === undefined) throw tokenMissing()
-    return this.#validator.known(token) ?? this.#validator.validate(token)
+    return this.#validator.callerOf(token, requireToken)
   }
 
   /**
@@ -61,7 +61,7 @@ export class Inbound {
    * @throws UnauthorizedError where the token does not hold
    */
   callerNamed (user: unknown): Caller | Promise<Caller> {
-    if (typeof user === 'string') return this.#validator.known(user) ?? this.#validator.validate(user)
+    if (typeof user === 'string') return this.#validator.callerOf(user)
     const caller = this.#validator.ofClaims(user) ?? this.#validator.ofClaims((user as { user?: unknown } | null | undefined)?.user)
     if (caller === undefined) throw new UserTokenRequiredError('The user is neither an access token nor the claims of one that has been validated here: give the raw token, or request.user')
     return caller

@@ -68,6 +68,11 @@ export class SigningKeys {
     if (!this.areFresh) await this.#fetchAgain()
   }
 
+  /** The key of that name, where that can be said without asking. */
+  known (kid: unknown): SigningKey | undefined {
+    return this.areFresh ? this.#keys?.get(kid as string) : undefined
+  }
+
   /**
    * The key of that name; `undefined` where the authority has none.
    *

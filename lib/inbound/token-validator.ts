@@ -4,7 +4,7 @@ import { deepFreeze } from '../configuration/freeze.ts'
 import { UnauthorizedError } from '../errors.ts'
 import type { Clock } from '../tokens/clock.ts'
 import { Caller } from './caller.ts'
-import { judgeClaims } from './claims.ts'
+import { judgeClaims, versionOf } from './claims.ts'
 import type { InboundAuthority } from './inbound-authority.ts'
 import type { InboundConfiguration } from './inbound-configuration.ts'
 import { cannotValidate, tokenRefused } from './refusals.ts'
@@ -22,8 +22,11 @@ export interface TokenValidatorOptions {
 
 type CompactVerify = typeof import('jose').compactVerify
 
-const signed = /^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$/
-const encrypted = /^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$/
+/** Characters of a token; Entra ID's have some 2,000. */
+const MAX_TOKEN = 16_384
+/** Parts of a signed token (RFC 7515 section 7.1) and of an encrypted one (RFC 7516 section 7.1). */
+const SIGNED = 3
+const ENCRYPTED = 5
 
 /**
  * Finds out who comes with a token. A token that has been validated is not verified again while it lives, and its key is published.
@@ -43,26 +46,26 @@ export class TokenValidator {
     this.#callers = new LRUCache({ max: options.maxEntries })
   }
 
-  /** Who came with the token before; `undefined` where it is to be validated. */
-  known (token: string): Caller | undefined {
-    return this.#known(hash('sha256', token))
+  /**
+   * Who comes with the token: at once where it was validated before.
+   *
+   * @param check is made of a token that was not validated before
+   * @throws UnauthorizedError with 401 when the token does not hold, and with 503 when that cannot be found out
+   */
+  callerOf (token: string, check?: (token: string) => void): Caller | Promise<Caller> {
+    if (token.length > MAX_TOKEN) throw tokenRefused('it is too long')
+    const tokenHash = hash('sha256', token)
+    const known = this.#known(tokenHash) ?? this.#validating.get(tokenHash)
+    if (known !== undefined) return known
+    check?.(token)
+    const validating = this.#validate(token, tokenHash)
+    this.#validating.set(tokenHash, validating)
+    return validating
   }
 
   /** Whose validated claims these are; `undefined` where they are not of a token that was validated here. */
   ofClaims (claims: unknown): Caller | undefined {
     return typeof claims === 'object' && claims !== null ? this.#ofClaims.get(claims) : undefined
-  }
-
-  /**
-   * @throws UnauthorizedError with 401 when the token does not hold, and with 503 when that cannot be found out
-   */
-  async validate (token: string): Promise<Caller> {
-    const tokenHash = hash('sha256', token)
-    const known = this.#known(tokenHash)
-    if (known !== undefined) return known
-    const validating = this.#validating.get(tokenHash) ?? this.#validate(token, tokenHash).finally(() => this.#validating.delete(tokenHash))
-    this.#validating.set(tokenHash, validating)
-    return validating
   }
 
   #known (tokenHash: string): Caller | undefined {
@@ -74,16 +77,27 @@ export class TokenValidator {
   }
 
   async #validate (token: string, tokenHash: string): Promise<Caller> {
-    const { authority: { keys, issuer }, configuration, clock, decryption } = this.#options
+    try {
+      return await this.#findOut(token, tokenHash)
+    } finally {
+      this.#validating.delete(tokenHash)
+    }
+  }
+
+  async #findOut (token: string, tokenHash: string): Promise<Caller> {
+    const { authority, configuration, clock, decryption } = this.#options
     if (this.#callers.has(tokenHash)) {
-      await keys.refresh()
+      await authority.keys.refresh()
       // Its key may be of use on, and with it what was found out.
       const caller = this.#callers.get(tokenHash)
       if (caller?.key.isPublished === true && clock.now() < caller.expiresOn + configuration.clockTolerance * 1000) return caller
     }
-    const assertion = encrypted.test(token) ? await decryption.decrypt(token) : token
+    const assertion = partsOf(token) === ENCRYPTED ? await decryption.decrypt(token) : token
     const { claims, key } = await this.#verified(assertion)
-    const judged = await judgeClaims(claims, { configuration, issuers: version => issuer(version).catch(cause => { throw cannotValidate({ cause }) }), key, now: clock.now() })
+    const version = versionOf(claims, configuration)
+    const issuer = await authority.issuer(version)
+    const issuerOfKeys = version === '2.0' ? issuer : await authority.issuer('2.0')
+    const judged = judgeClaims(claims, { configuration, version, issuer, issuerOfKeys, key, now: clock.now() })
     const caller = new Caller(assertion, { ...judged, key }, assertion === token ? tokenHash : undefined)
     this.#callers.set(tokenHash, caller)
     this.#ofClaims.set(caller.claims, caller)
@@ -91,13 +105,13 @@ export class TokenValidator {
   }
 
   async #verified (token: string): Promise<{ claims: Readonly<Record<string, unknown>>, key: SigningKey }> {
-    if (!signed.test(token)) throw tokenRefused('it is no signed JWT')
+    if (partsOf(token) !== SIGNED) throw tokenRefused('it is no signed JWT')
     this.#verify ??= (await import('jose')).compactVerify
     let key: SigningKey | undefined
     try {
-      const { payload } = await this.#verify(token, async ({ kid }) => {
-        key = await this.#keyOf(kid)
-        return key.key
+      const { payload } = await this.#verify(token, ({ kid }) => {
+        key = this.#options.authority.keys.known(kid)
+        return key?.key ?? this.#keyOf(kid).then(found => (key = found).key)
       }, { algorithms: ['RS256'] })
       return { claims: claimsOf(payload), key: key! }
     } catch (error) {
@@ -111,6 +125,12 @@ export class TokenValidator {
     if (key === undefined) throw tokenRefused('its key is not known')
     return key
   }
+}
+
+function partsOf (token: string): number {
+  let parts = 1
+  for (let at = token.indexOf('.'); at >= 0; at = token.indexOf('.', at + 1)) parts++
+  return parts
 }
 
 function claimsOf (payload: Uint8Array): Readonly<Record<string, unknown>> {
