@@ -34,7 +34,7 @@ export function judgeClaims (claims: Claims, { configuration, version, issuer, i
   requireAudience(claims, configuration.audiences)
   const tenantId = requireIssuer(claims, issuer, configuration)
   requireKeyOfIssuer(key, tenantId, issuerOfKeys)
-  requireTenant(tenantId, configuration.tenants)
+  requireTenant(tenantId, issuer, configuration.tenants)
   requireClient(claims, version, configuration)
   return { claims: claims as CallerClaims, tenantId, ...rightsOf(claims) }
 }
@@ -76,8 +76,9 @@ function requireKeyOfIssuer ({ issuer }: SigningKey, tenantId: string, expected:
   throw tokenRefused('its key is of another issuer')
 }
 
-function requireTenant (tenantId: string, tenants: Tenants): void {
-  const isTaken = tenants === 'own' || (tenants === 'any' ? tenantId !== PERSONAL_ACCOUNTS : tenants.has(tenantId))
+/** An authority that was asked for its own tenant, and names none, lets nobody in. */
+function requireTenant (tenantId: string, issuer: string, tenants: Tenants): void {
+  const isTaken = tenants === 'own' ? !issuer.includes(ANY_TENANT) : tenants === 'any' ? tenantId !== PERSONAL_ACCOUNTS : tenants.has(tenantId)
   if (!isTaken) throw tokenRefused('it is of a tenant that may not call')
 }
 

@@ -87,6 +87,11 @@ export class SigningKeys {
     return this.#usable.get(kid)
   }
 
+  /** Whether what was verified with the key still holds: the authority publishes it, or was asked last within the time for which it need not answer. */
+  mayUse (key: SigningKey): boolean {
+    return key.isPublished && this.#age < MAX_STALE
+  }
+
   get #age (): number {
     return this.#options.clock.elapsed() - this.#fetchedAt
   }

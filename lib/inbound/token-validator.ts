@@ -69,11 +69,14 @@ export class TokenValidator {
   }
 
   #known (tokenHash: string): Caller | undefined {
-    const { authority: { keys }, clock, configuration } = this.#options
     const caller = this.#callers.get(tokenHash)
-    if (caller === undefined || !keys.areFresh) return undefined
-    const isOver = !caller.key.isPublished || clock.now() >= caller.expiresOn + configuration.clockTolerance * 1000
-    return isOver ? undefined : caller
+    if (caller === undefined || !this.#options.authority.keys.areFresh) return undefined
+    return this.#holds(caller) ? caller : undefined
+  }
+
+  #holds ({ key, expiresOn }: Caller): boolean {
+    const { authority: { keys }, clock, configuration } = this.#options
+    return keys.mayUse(key) && clock.now() < expiresOn + configuration.clockTolerance * 1000
   }
 
   async #validate (token: string, tokenHash: string): Promise<Caller> {
@@ -90,7 +93,7 @@ export class TokenValidator {
       await authority.keys.refresh()
       // Its key may be of use on, and with it what was found out.
       const caller = this.#callers.get(tokenHash)
-      if (caller?.key.isPublished === true && clock.now() < caller.expiresOn + configuration.clockTolerance * 1000) return caller
+      if (caller !== undefined && this.#holds(caller)) return caller
     }
     const assertion = partsOf(token) === ENCRYPTED ? await decryption.decrypt(token) : token
     const { claims, key } = await this.#verified(assertion)
@@ -139,9 +142,10 @@ function claimsOf (payload: Uint8Array): Readonly<Record<string, unknown>> {
   return deepFreeze(claims as Record<string, unknown>)
 }
 
+/** The value that `text` is, without keys that change the prototype of what they are copied to. */
 function parsed (text: string): unknown {
   try {
-    return JSON.parse(text)
+    return text.includes('__proto__') ? JSON.parse(text, (key, value: unknown) => key === '__proto__' ? undefined : value) : JSON.parse(text)
   } catch {
     return undefined
   }
