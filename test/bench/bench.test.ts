@@ -24,9 +24,10 @@ t.test('the benchmark runs, and tells what it measured as a table and as JSON', 
   t.equal(code, 0)
   t.match(stdout, /^\| getForApp, client credential \| [\d,]+ \| [\d,.]+ µs \|$/m)
   t.match(report(), { node: process.version, quick: true, rounds: 1, concurrency: 32, startUp: { importPackage: spread, importCore: spread, importMsal: spread, importRatio: spread, registerToReady: spread } })
-  const { calls, headers, heap } = report() as { calls: unknown[], headers: unknown[], heap: unknown[] }
+  const { calls, headers, inbound, heap } = report() as { calls: unknown[], headers: unknown[], inbound: unknown[], heap: unknown[] }
   t.match(calls, Array(9).fill(outcome))
   t.match(headers, Array(7).fill(outcome))
+  t.match(inbound, Array(3).fill({ ...outcome, added: spread }))
   t.match(heap, Array(3).fill({ cache: String, entries: Number, bytes: Number }))
 })
 

@@ -12,7 +12,7 @@ import { TOKEN_LENGTH } from './tagged-token.ts'
 
 const usage = `npm run bench -- [flags]
   --quick           fewer and shorter rounds, and smaller caches: everything in less than a minute
-  --only <part>     calls, headers, heap or start; can be repeated
+  --only <part>     calls, headers, inbound, heap or start; can be repeated
   --rounds <n>      pairs of rounds a comparison
   --round-time <ms> length of a round
   --output <file>   where the JSON goes; default: a file in the system's temporary folder
@@ -22,7 +22,7 @@ const usage = `npm run bench -- [flags]
 const { values: flags } = parseArgs({
   options: {
     quick: { type: 'boolean', default: false },
-    only: { type: 'string', multiple: true, default: ['calls', 'headers', 'heap', 'start'] },
+    only: { type: 'string', multiple: true, default: ['calls', 'headers', 'inbound', 'heap', 'start'] },
     rounds: { type: 'string' },
     'round-time': { type: 'string' },
     output: { type: 'string', default: join(tmpdir(), 'fastify-identity-web-bench.json') },
@@ -36,7 +36,7 @@ if (flags.help) {
   console.log(usage)
   process.exit(0)
 }
-if (flags['write-docs'] && (quick || only.length < 4)) throw new Error('only a whole run of full length goes into the documentation')
+if (flags['write-docs'] && (quick || only.length < 5)) throw new Error('only a whole run of full length goes into the documentation')
 
 const raw = 'undici.request + JSON.parse, fixed header'
 const rawForUsers = 'undici.request + JSON.parse, a fixed header for each of 10,000 users'
@@ -66,6 +66,13 @@ const headers: readonly Comparison[] = [
   { mode: 'user, request prepared before, 1 user', base: 'msal-node user, 1 user' },
   { mode: 'user from the assertion, 10,000 users', base: 'msal-node user, 1,000 users' },
   { mode: 'user, request prepared before, 10,000 users', base: 'msal-node user, 1,000 users' },
+]
+
+const inbound: readonly Comparison[] = [
+  { mode: 'protected route, token seen before', base: 'open route' },
+  { mode: 'protected route, tokens of 1,000 callers seen before', base: 'open route, tokens of 1,000 callers' },
+  { mode: 'a token that was not seen before', base: 'jose: jwtVerify with a local key set' },
+  { mode: 'route that calls an API on behalf of its caller', base: 'route that calls an API as the app' },
 ]
 
 /** In the quick form, what takes long to fill is left out, or is smaller. */
@@ -114,6 +121,7 @@ try {
     ...only.includes('calls') && { calls: await compare(quick ? quickCalls : calls, { ...common, run: { milliseconds, concurrency } }) },
     // One call after the other needs less time to be sure of.
     ...only.includes('headers') && { headers: await compare(quick ? quickHeaders : headers, { ...common, run: { milliseconds: milliseconds / 4, concurrency: 1 } }) },
+    ...only.includes('inbound') && { inbound: await compare(quick ? inbound.filter(({ mode }) => !mode.includes('1,000')) : inbound, { ...common, run: { milliseconds: milliseconds / 2, concurrency: 1 } }) },
     ...only.includes('heap') && { heap: await measureHeap() },
     ...only.includes('start') && { startUp: await measureStartUp(quick ? Math.min(rounds, 2) : 11) },
   }

@@ -20,6 +20,8 @@ export interface Outcome extends Comparison {
   readonly absolute: { readonly mode: Rates, readonly base: Rates }
   /** Of mode to base, pair by pair. */
   readonly ratio: { readonly callsPerSecond: Spread, readonly cpu: Spread }
+  /** What mode takes more than base, in microseconds of wall time a call, pair by pair. */
+  readonly added: Spread
 }
 
 export interface Rates {
@@ -88,6 +90,7 @@ function outcomeOf (comparison: Comparison, pairs: ReadonlyArray<{ mode: Rates, 
       callsPerSecond: spreadOf(pairs.map(({ mode, base }) => mode.callsPerSecond / base.callsPerSecond)),
       cpu: spreadOf(pairs.map(({ mode, base }) => mode.cpuMicroseconds / base.cpuMicroseconds)),
     },
+    added: spreadOf(pairs.map(({ mode, base }) => mode.microseconds - base.microseconds)),
   }
 }
 

@@ -16,6 +16,7 @@ export interface BenchReport {
   readonly tokenLength: number
   readonly calls?: readonly Outcome[]
   readonly headers?: readonly Outcome[]
+  readonly inbound?: readonly Outcome[]
   /** Bytes a cached token, the token itself included. */
   readonly heap?: readonly HeapFigure[]
   readonly startUp?: StartUp
@@ -34,12 +35,13 @@ export function machine (): Pick<BenchReport, 'node' | 'platform' | 'processors'
 
 /** The report as it stands in the documentation. */
 export function benchMarkdown (report: BenchReport): string {
-  const { calls, headers, heap, startUp, rounds, roundMilliseconds, concurrency, tokenLength } = report
+  const { calls, headers, inbound, heap, startUp, rounds, roundMilliseconds, concurrency, tokenLength } = report
   const quick = report.quick ? ' This was the quick form, which is there to see that everything runs: its figures are rough.' : ''
   const sections = [
     `\`npm run bench\` on Node ${report.node}, ${report.platform}, ${report.processors}: medians of ${rounds} pairs of rounds of ${roundMilliseconds} ms, the quartiles of the ratios in parentheses.${quick}`,
     calls && callTable(calls, `${concurrency} calls under way at any time, tokens of ${tokenLength} characters, a JSON answer of about 300 bytes. What a mode does in a second changes with the machine from one comparison to the next; the ratios are of pairs that ran beside each other.`),
     headers && headerTable(headers),
+    inbound && inboundTable(inbound),
     (heap ?? startUp) && costTable(heap ?? [], startUp),
   ]
   return sections.filter(Boolean).join('\n\n')
@@ -64,6 +66,15 @@ function headerTable (outcomes: readonly Outcome[]): string {
     '',
     table(['header', 'time', 'CPU', 'compared with', 'time', 'CPU', 'times as fast'], outcomes.map(({ mode, base, absolute, ratio }) =>
       [mode, wall(absolute.mode), micro(absolute.mode.cpuMicroseconds), base, wall(absolute.base), micro(absolute.base.cpuMicroseconds), times(ratio.callsPerSecond)])),
+  ].join('\n')
+}
+
+function inboundTable (outcomes: readonly Outcome[]): string {
+  return [
+    '**Callers.** Requests to routes of an application, without a socket, and the validation of a token by itself; one after the other.',
+    '',
+    table(['what', 'time', 'CPU', 'compared with', 'time', 'CPU', 'added', 'times as many a second', 'CPU'], outcomes.map(({ mode, base, absolute, added, ratio }) =>
+      [mode, wall(absolute.mode), micro(absolute.mode.cpuMicroseconds), base, wall(absolute.base), micro(absolute.base.cpuMicroseconds), micro(added.median), times(ratio.callsPerSecond), times(ratio.cpu)])),
   ].join('\n')
 }
 

@@ -1,5 +1,6 @@
 import { callModes } from './modes/calls.ts'
 import { headerModes } from './modes/headers.ts'
+import { inboundModes } from './modes/inbound.ts'
 import type { ApiUrls } from './processes.ts'
 
 // One mode in a process of its own: it is set up, says so, and then runs a round for every message that comes.
@@ -33,7 +34,7 @@ const options = JSON.parse(process.argv[2]!) as WorkerOptions
 // Managed identity endpoints are looked for here when the first token is asked for.
 process.env['IDENTITY_ENDPOINT'] = `${options.tokenService}/msi/token`
 process.env['IDENTITY_HEADER'] = 'header'
-const call = await { ...callModes, ...headerModes }[options.mode]!(options)
+const call = await { ...callModes, ...headerModes, ...inboundModes }[options.mode]!(options)
 
 async function round ({ milliseconds, concurrency }: Run): Promise<Figures> {
   const cpu = process.cpuUsage()
