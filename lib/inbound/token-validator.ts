@@ -38,7 +38,8 @@ export class TokenValidator {
   /** By the hash of the whole token. */
   readonly #callers: LRUCache<string, Caller>
   readonly #validating = new Map<string, Promise<Caller>>()
-  readonly #ofClaims = new WeakMap<object, Caller>()
+  /** What claims that were validated here are known by: a weak map of many that come and go costs more than their validation. */
+  readonly #kCaller = Symbol('fastify-identity-web.caller')
   #verify: CompactVerify | undefined
 
   constructor (options: TokenValidatorOptions) {
@@ -65,7 +66,8 @@ export class TokenValidator {
 
   /** Whose validated claims these are; `undefined` where they are not of a token that was validated here. */
   ofClaims (claims: unknown): Caller | undefined {
-    return typeof claims === 'object' && claims !== null ? this.#ofClaims.get(claims) : undefined
+    if (typeof claims !== 'object' || claims === null || !Object.hasOwn(claims, this.#kCaller)) return undefined
+    return (claims as Record<symbol, Caller>)[this.#kCaller]
   }
 
   #known (tokenHash: string): Caller | undefined {
@@ -102,8 +104,8 @@ export class TokenValidator {
     const issuerOfKeys = version === '2.0' ? issuer : await authority.issuer('2.0')
     const judged = judgeClaims(claims, { configuration, version, issuer, issuerOfKeys, key, now: clock.now() })
     const caller = new Caller(assertion, { ...judged, key }, assertion === token ? tokenHash : undefined)
+    deepFreeze(Object.defineProperty(claims, this.#kCaller, { value: caller }))
     this.#callers.set(tokenHash, caller)
-    this.#ofClaims.set(caller.claims, caller)
     return caller
   }
 
@@ -139,7 +141,7 @@ function partsOf (token: string): number {
 function claimsOf (payload: Uint8Array): Readonly<Record<string, unknown>> {
   const claims = parsed(Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength).toString())
   if (typeof claims !== 'object' || claims === null || Array.isArray(claims)) throw tokenRefused('it holds no claims')
-  return deepFreeze(claims as Record<string, unknown>)
+  return claims as Record<string, unknown>
 }
 
 /** The value that `text` is, without keys that change the prototype of what they are copied to. */
