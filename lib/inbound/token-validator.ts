@@ -3,6 +3,7 @@ import { LRUCache } from 'lru-cache'
 import { deepFreeze } from '../configuration/freeze.ts'
 import { UnauthorizedError } from '../errors.ts'
 import type { Clock } from '../tokens/clock.ts'
+import { MAX_TOKEN } from './authorization-header.ts'
 import { Caller } from './caller.ts'
 import { judgeClaims, versionOf } from './claims.ts'
 import type { InboundAuthority } from './inbound-authority.ts'
@@ -22,8 +23,6 @@ export interface TokenValidatorOptions {
 
 type CompactVerify = typeof import('jose').compactVerify
 
-/** Characters of a token; Entra ID's have some 2,000. */
-const MAX_TOKEN = 16_384
 /** Parts of a signed token (RFC 7515 section 7.1) and of an encrypted one (RFC 7516 section 7.1). */
 const SIGNED = 3
 const ENCRYPTED = 5

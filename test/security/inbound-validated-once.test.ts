@@ -82,7 +82,7 @@ t.test('a user is named by the token, by the claims that were validated, or by t
   const token = await authority.sign()
   const caller = await enter(token)
   for (const user of [token, caller.claims, { user: caller.claims }]) t.equal(await named(user), caller)
-  for (const user of [{ ...caller.claims }, structuredClone(caller.claims), { user: { ...caller.claims } }, { user: null }, {}, null, undefined, 7, Object.create(caller.claims), new Proxy(caller.claims, {}), { claims: caller.claims }, [caller.claims]]) await t.rejects(named(user), { code: 'FST_IDW_USER_TOKEN_REQUIRED' })
+  for (const user of [{ ...caller.claims }, structuredClone(caller.claims), { user: { ...caller.claims } }, { user: null }, {}, null, undefined, 7, Object.create(caller.claims), { claims: caller.claims }, [caller.claims]]) await t.rejects(named(user), { code: 'FST_IDW_USER_TOKEN_REQUIRED' })
   await t.rejects(named(`${token}x`), { code: 'FST_IDW_UNAUTHORIZED' })
   for (const text of ['', 'x', `Bearer ${token}`, 'x'.repeat(1024 * 1024), `${token.split('.')[0]}.${'x'.repeat(1024 * 1024)}.x`]) await t.rejects(named(text), { code: 'FST_IDW_UNAUTHORIZED', statusCode: 401 })
 })
