@@ -12,6 +12,7 @@ import type { WorkloadIdentity } from '../tokens/workload-identity.ts'
 import { MsalNetworkClient } from './network-client.ts'
 import { isCredentialRefused, toAcquisitionError } from './acquisition-error.ts'
 import { toToken } from './msal-token.ts'
+import { requireTenantOfToken } from './token-tenant.ts'
 import type { AppAcquisition } from './acquisition.ts'
 
 /**
@@ -181,9 +182,11 @@ async function acquireAlone (
       // MSAL sends these, but leaves them out of its type.
       ...{ extraQueryParameters: withEncodedNames(request.extraQueryParameters) },
     })
+    const token = toToken(result, { tenantId: authority.tenantId, scopes, correlationId }, now)
+    requireTenantOfToken(token.accessToken, authority.tenantId)
     const refreshToken = networkClient.evidence.body?.['refresh_token']
     if (typeof refreshToken === 'string' && refreshToken !== '') onRefreshToken?.(refreshToken)
-    return toToken(result, { tenantId: authority.tenantId, scopes, correlationId }, now)
+    return token
   } catch (error) {
     throw toAcquisitionError(error, networkClient.evidence, { provider: 'entra-id', who: 'Entra ID', signal, correlationId, now, onBehalfOf: request.flow !== undefined && identityOfFlow[request.flow] === 'user' ? request : undefined })
   }

@@ -51,7 +51,16 @@ export class EncryptedTokens {
 
   /** Writes a token. Those of one key are written in the order in which they were given. */
   write (key: string, token: Token): Promise<void> {
-    const written = (this.#writes.get(key) ?? Promise.resolve()).then(() => this.#write(key, token)).finally(() => {
+    return this.#after(key, () => this.#write(key, token))
+  }
+
+  /** Removes the token of a key, after what was written before. */
+  remove (key: string): Promise<void> {
+    return this.#after(key, () => this.#options.store.delete(entryName('token', key)))
+  }
+
+  #after (key: string, work: () => Promise<void>): Promise<void> {
+    const written = (this.#writes.get(key) ?? Promise.resolve()).then(work).finally(() => {
       if (this.#writes.get(key) === written) this.#writes.delete(key)
     })
     this.#writes.set(key, written)

@@ -94,6 +94,11 @@ export class SharedTokens {
     if (this.#isShared(request)) this.#tracked(this.#tokens.write(key, token))
   }
 
+  /** Removes a token, as far as the store can be reached. */
+  async forget (key: string): Promise<void> {
+    await this.#tracked(this.#tokens.remove(key))
+  }
+
   /** Waits for what is under way, though not longer than for one operation; from then on the store is left alone. */
   async close (): Promise<void> {
     await new Promise<void>(resolve => {

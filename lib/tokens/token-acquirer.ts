@@ -53,6 +53,13 @@ export interface TokenAcquirer {
    * @param sessionKey `longRunningWebApiSessionKey` of the calls
    */
   endSession (sessionKey: string): Promise<void>
+  /**
+   * Forgets the tokens that this process has on behalf of a caller, here and in the shared store, as when the user signs out. The caller's own
+   * token ends when it ends.
+   *
+   * @param user the raw inbound token, or what `request.user` came from
+   */
+  forgetUser (user: unknown): Promise<void>
   /** What is known of every token at hand, and of requests that have failed since there was one; never a token. Frozen. */
   diagnostics (): readonly TokenDiagnostics[]
 }
@@ -167,8 +174,12 @@ export class ConfiguredTokenAcquirer implements TokenAcquirer {
   }
 
   async endSession (sessionKey: string): Promise<void> {
-    this.#engine.forget(sessionSuffix(sessionKey))
     await this.#sessions.end(sessionKey).finally(() => this.#engine.forget(sessionSuffix(sessionKey)))
+  }
+
+  async forgetUser (user: unknown): Promise<void> {
+    const { assertionHash } = await this.#caller(user, undefined)
+    await this.#engine.forget(`.${assertionHash}`)
   }
 
   diagnostics (): readonly TokenDiagnostics[] {

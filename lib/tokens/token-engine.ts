@@ -115,9 +115,11 @@ export class TokenEngine {
     return Object.freeze([...entries, ...missing])
   }
 
-  /** Forgets the tokens whose keys end in `suffix`. */
-  forget (suffix: string): void {
-    for (const key of [...this.#entries.keys()].filter(key => key.endsWith(suffix))) this.#entries.delete(key)
+  /** Forgets the tokens at hand whose keys end in `suffix`, in the shared store too. */
+  async forget (suffix: string): Promise<void> {
+    const keys = [...this.#entries.keys()].filter(key => key.endsWith(suffix))
+    for (const key of keys) this.#entries.delete(key)
+    await Promise.all(keys.map(key => this.#options.shared?.forget(key)))
   }
 
   /** Ends what is under way, and forgets all tokens. */

@@ -3,6 +3,8 @@ import type { FastifyInstance } from 'fastify'
 import { TokenAcquirerFactory } from '../../lib/core.ts'
 import { bearer, buildOrders, ordersScope, startOrdersWorld } from '../fixtures/orders-api.ts'
 import { build } from '../fixtures/build.ts'
+import { MemoryStore } from '../fixtures/token-store.ts'
+import { systemClock } from '../../lib/tokens/clock.ts'
 import { clientId, secret, tenantId } from '../fixtures/todo-api.ts'
 import { otherTenantId, ordersClientId } from '../fixtures/users.ts'
 
@@ -61,6 +63,26 @@ t.test('a token on behalf of is kept no longer than the assertion lives, and is 
   const long = await world.entra.issueUserToken({ objectId: otherObjectId, lifetime: 7200 })
   await mine(app, long)
   t.ok(app.tokenAcquirer.diagnostics().find(({ nextRenewalOn }) => nextRenewalOn !== undefined), 'one that ends before its assertion is renewed')
+})
+
+t.test('what was acquired on behalf of a caller is forgotten when the user signs out, in the shared store too, and nobody else\'s is', async t => {
+  const world = await startOrdersWorld(t)
+  const store = new MemoryStore(systemClock)
+  const app = await buildOrders(t, world, () => {}, { tokenCache: { store, encryptionKeys: [{ id: 'k1', key: Buffer.alloc(32, 7) }] } })
+  const [token, other] = [await world.entra.issueUserToken({ objectId }), await world.entra.issueUserToken({ objectId: otherObjectId })]
+  await mine(app, token)
+  await mine(app, other)
+  t.equal(store.namesOf('token').length, 2)
+
+  await app.tokenAcquirer.forgetUser(token)
+
+  t.equal(store.namesOf('token').length, 1)
+  t.equal(app.tokenAcquirer.diagnostics().length, 1)
+  await mine(app, other)
+  t.equal(world.entra.tokenRequests.length, 2)
+  await mine(app, token)
+  t.equal(world.entra.tokenRequests.length, 3)
+  await t.rejects(app.tokenAcquirer.forgetUser(undefined), { code: 'FST_IDW_USER_TOKEN_REQUIRED' })
 })
 
 t.test('the tenant that is asked is the caller\'s own, and one that the call names goes before it', async t => {
