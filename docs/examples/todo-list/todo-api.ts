@@ -14,7 +14,7 @@ const todos = [
   { id: 2, title: 'Throw the client secret away' },
 ]
 
-/** The protected web API: a token of the tenant for this audience is let in, and answered by its app role. */
+/** The protected web API: a token of the tenant for this audience is let in. An app with the app role sees all, and a user with the scope what is their own. */
 export function todoApi ({ instance, tenantId, audience }: TodoApiOptions): FastifyInstance {
   const app = fastify()
   const keys = createRemoteJWKSet(new URL(`${instance}${tenantId}/discovery/v2.0/keys`))
@@ -27,9 +27,13 @@ export function todoApi ({ instance, tenantId, audience }: TodoApiOptions): Fast
     const verified = await jwtVerify(token, keys, { issuer, audience, algorithms: ['RS256'] }).catch(() => undefined)
     if (verified === undefined) return reply.code(401).header('www-authenticate', 'Bearer error="invalid_token"').send({ error: 'the token is not valid here' })
 
-    const roles = verified.payload['roles']
+    const { scp, roles, azp: caller, name: user } = verified.payload
+    if (typeof scp === 'string') {
+      if (!scp.split(' ').includes('Todo.Read.Own')) return reply.code(403).send({ error: 'the scope Todo.Read.Own is needed' })
+      return { caller, user, todos: [{ id: 3, title: `Show ${String(user)} what is theirs` }] }
+    }
     if (!Array.isArray(roles) || !roles.includes('Todo.Read')) return reply.code(403).send({ error: 'the app role Todo.Read is needed' })
-    return { caller: verified.payload['azp'], todos }
+    return { caller, todos }
   })
   return app
 }
