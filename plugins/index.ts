@@ -1,7 +1,8 @@
 import fp from 'fastify-plugin'
 import type { FastifyPluginAsync } from 'fastify'
 import type { FastifyIdentityWebOptions } from '../lib/configuration/schema.ts'
-// Imported for its types too: what it adds to Fastify's.
+// Imported for their types too: what they add to Fastify's.
+import './callers.ts'
 import './identity-web.ts'
 import { identityWeb } from './identity-web.ts'
 

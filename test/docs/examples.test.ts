@@ -68,6 +68,21 @@ t.test('where the names of the APIs are declared, no other name compiles', async
   t.strictSame(faultsOf([file]), [])
 })
 
+t.test('the built package tells the compiler of all that it adds to Fastify', async t => {
+  const file = writeExample('decorators.ts', `
+    import fastify from 'fastify'
+    import identityWeb, { type CallerClaims } from 'fastify-identity-web'
+    const app = fastify()
+    await app.register(identityWeb, { inbound: true })
+    export const decorators = [app.downstreamApi, app.authorizationHeaderProvider, app.tokenAcquirer, app.verifyBearer]
+    app.get('/', { config: { auth: { scopes: ['Todo.Read'] } } }, async request => {
+      const user: CallerClaims | null = request.user
+      return [user?.oid, request.downstreamApi, request.authorizationHeaderProvider].length
+    })
+  `)
+  t.strictSame(faultsOf([file]), [])
+})
+
 t.test('every example of the documentation runs', async t => {
   const { entra, todoApi } = await startWorld(t)
   const { key, cert } = await selfSigned()
