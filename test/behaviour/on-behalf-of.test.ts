@@ -268,3 +268,40 @@ t.test('a daemon exchanges a raw token that it validates', async t => {
   t.match(await daemon.downstreamApi.getForUser('Orders', undefined, token), { oid: objectId })
   await t.rejects(daemon.downstreamApi.getForUser('Orders', undefined, `${token}x`), { code: 'FST_IDW_UNAUTHORIZED' })
 })
+
+t.test('a claims challenge of the API is met with one new token for the user, and one more call', async t => {
+  const world = await startOrdersWorld(t)
+  const app = await buildOrders(t, world)
+  const token = await world.entra.issueUserToken({ objectId })
+  let challenges = 0
+  world.ordersApi.interrupt = () => challenges++ === 0 ? { status: 401, headers: { 'www-authenticate': challengeFor({ access_token: { nbf: { essential: true, value: '1' } } }) } } : undefined
+
+  t.match(await mine(app, token), { status: 200, body: { oid: objectId } })
+  t.equal(challenges, 2)
+  t.match(world.entra.tokenRequests.map(({ body }) => body['claims']), [undefined, /^\{"access_token":\{"nbf":\{"essential":true,"value":"1"\}\}/])
+  await mine(app, token)
+  t.equal(world.entra.tokenRequests.length, 2, 'the new token serves the calls that follow')
+})
+
+t.test('a user who is challenged again, or whom Entra ID refuses the claims, is told what to do, with the claims', async t => {
+  const claims = { access_token: { acrs: { essential: true, value: 'c1' } } }
+  const world = await startOrdersWorld(t)
+  const app = await buildOrders(t, world, app => {
+    app.get('/plain', { config: { auth: {} } }, async (request, reply) => reply.code((await request.downstreamApi.callApiForUser('Orders')).status).send({}))
+  })
+  world.ordersApi.interrupt = () => ({ status: 401, headers: { 'www-authenticate': challengeFor(claims) } })
+
+  // Who lacks c1 is refused by Entra ID; who has it has a token that the API challenges for ever.
+  for (const acrs of [[], ['c1']]) {
+    for (const url of ['/mine', '/plain']) {
+      const { status, body, challenge } = await mine(app, await world.entra.issueUserToken({ objectId, acrs }), url)
+      t.match({ status, body }, { status: 401, body: { code: 'FST_IDW_CHALLENGE_USER' } }, `${url} ${acrs}`)
+      const [, encoded = ''] = /error="insufficient_claims".*claims="([^"]+)"/.exec(String(challenge)) ?? []
+      t.match(JSON.parse(Buffer.from(encoded, 'base64').toString()), claims)
+    }
+  }
+})
+
+function challengeFor (claims: object): string {
+  return `Bearer realm="", authorization_uri="https://login.microsoftonline.com/common/oauth2/authorize", error="insufficient_claims", claims="${Buffer.from(JSON.stringify(claims)).toString('base64')}"`
+}
