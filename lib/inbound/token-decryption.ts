@@ -52,30 +52,38 @@ export class TokenDecryption {
    */
   async decrypt (token: string): Promise<string> {
     const { clock } = this.#options
-    this.#loading ??= this.#load()
-    const loaded = await this.#loading
+    const loading = (this.#loading ??= this.#load())
+    const loaded = await loading
     const opened = await open(token, loaded.certificates)
     if (opened !== undefined) return opened
     if (clock.elapsed() - loaded.at < COOLDOWN) throw refusal(loaded)
-    const anew = await (this.#loading = this.#load())
+    // Once for all who come with such tokens at the same time.
+    if (this.#loading === loading) this.#loading = this.#load()
+    const anew = await this.#loading
     const openedAnew = await open(token, anew.certificates)
     if (openedAnew === undefined) throw refusal(anew)
     return openedAnew
   }
 
+  /** Never rejects: it would be what every later token gets. */
   async #load (): Promise<Loaded> {
-    const { credentials, clock, logger, closing } = this.#options
-    const certificates = await Promise.all((await credentials()).map(async ({ where, source }) => {
+    const { credentials, clock, closing } = this.#options
+    const known = await credentials().catch(error => this.#failed(error))
+    const certificates = await Promise.all((known ?? []).map(async ({ where, source }) => {
       try {
         const certificate = await source.load(closing)
         requireValid(certificate, clock.now())
         return certificate
       } catch (error) {
-        if (!closing.aborted) logger.warn({ credential: where, err: error }, 'token decryption credential cannot be used: it is tried again when a token comes that none opens')
-        return undefined
+        return this.#failed(error, where)
       }
     }))
-    return { certificates: certificates.filter(certificate => certificate !== undefined), hasFailed: certificates.includes(undefined), at: clock.elapsed() }
+    return { certificates: certificates.filter(certificate => certificate !== undefined), hasFailed: known === undefined || certificates.includes(undefined), at: clock.elapsed() }
+  }
+
+  #failed (error: unknown, where?: string): undefined {
+    const { logger, closing } = this.#options
+    if (!closing.aborted) logger.warn({ credential: where, err: error }, 'token decryption credential cannot be used: it is tried again when a token comes that none opens')
   }
 }
 
