@@ -44,8 +44,7 @@ export function openApiTransform<I extends OpenApiTransformInput = OpenApiTransf
 
     const components = (openapiObject.components ??= {})
     const schemes = (components.securitySchemes = { ...components.securitySchemes })
-    const known = (schemes[NAME] ??= security.scheme) as OAuth2Scheme
-    Object.assign(known.flows.authorizationCode.scopes, security.scheme.flows.authorizationCode.scopes)
+    schemes[NAME] = withScopes((schemes[NAME] ?? security.scheme) as Partial<OAuth2Scheme>, security.scheme)
     return { ...transformed, schema: withSecurity(transformed.schema, security) }
   }
 }
@@ -59,6 +58,13 @@ export function noteSecurity (route: RouteOptions, access: RouteAccess, { author
     scopes,
     scheme: { type: 'oauth2', flows: { authorizationCode: { authorizationUrl: `${base}authorize`, tokenUrl: `${base}token`, scopes: Object.fromEntries(scopes.map((scope, index) => [scope, access.scopes[index]!])) } } },
   })
+}
+
+/** A scheme with the scopes of another, where it has such a flow: the application may describe the scheme itself, in whatever way. */
+function withScopes (scheme: Partial<OAuth2Scheme>, { flows }: OAuth2Scheme): Partial<OAuth2Scheme> {
+  const flow = scheme.flows?.authorizationCode
+  if (flow === undefined) return scheme
+  return { ...scheme, flows: { ...scheme.flows, authorizationCode: { ...flow, scopes: { ...flows.authorizationCode.scopes, ...flow.scopes } } } }
 }
 
 /** What the route says of its own goes before it. One scope of several is enough: each is an alternative of its own. */
