@@ -51,7 +51,7 @@ export function normalise (schema: v.GenericSchema, value: unknown, place: Place
 function objectFrom (schema: Schema, value: unknown, { jsonText }: Reading): unknown {
   const { trueMeansEmpty, falseMeansAbsent } = v.getMetadata(schema) as Record<string, unknown>
   if (trueMeansEmpty === true && isTrue(value)) return {}
-  if (falseMeansAbsent === true && value === false) return undefined
+  if (falseMeansAbsent === true && isFalse(value)) return undefined
   return jsonText ? fromJson(value) : value
 }
 
@@ -152,6 +152,10 @@ function isEmpty (value: unknown): boolean {
 
 function isTrue (value: unknown): boolean {
   return value === true || (typeof value === 'string' && /^\s*true\s*$/i.test(value))
+}
+
+function isFalse (value: unknown): boolean {
+  return value === false || (typeof value === 'string' && /^\s*false\s*$/i.test(value))
 }
 
 function unwrap (schema: v.GenericSchema): Schema {

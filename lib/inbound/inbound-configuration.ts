@@ -1,6 +1,6 @@
 import type { Authority } from '../authorities/authority.ts'
 import { hostKind } from '../authorities/hosts.ts'
-import { isMetaTenant, isTenantId } from '../authorities/tenants.ts'
+import { isMetaTenant, isTenantId, isTenantId as isGuid } from '../authorities/tenants.ts'
 import { missingOf, type AppConfiguration } from '../configuration/configuration.ts'
 import { inboundDefaults, type ParsedInboundOptions } from '../configuration/inbound-options.ts'
 import { ConfigurationError } from '../errors.ts'
@@ -56,10 +56,11 @@ export function inboundConfiguration (options: ParsedInboundOptions, app: AppCon
   })
 }
 
-/** Entra ID puts the client id into tokens of version 2.0, and the App ID URI into those of version 1.0. */
+/** Entra ID puts the client id into tokens of version 2.0, and the App ID URI into those of version 1.0; it writes ids in lower case. */
 function audiencesOf ({ audiences, clientId }: AppConfiguration): readonly string[] {
   if (audiences.length > 0 || clientId === undefined) return audiences
-  return [clientId, `api://${clientId}`]
+  const written = isGuid(clientId.toLowerCase()) ? clientId.toLowerCase() : clientId
+  return [written, `api://${written}`]
 }
 
 function tenantFault ({ name, tenantId }: AppConfiguration, wanted: readonly string[] | undefined): string | undefined {
