@@ -72,7 +72,7 @@ t.test('a tenant that goes by its domain name is the one that its OpenID configu
 
   const silent = await openDoor(t, { section: { TenantId: 'contoso.example' } })
   silent.authority.documentMood = 'down'
-  await t.rejects(silent.enter(await silent.authority.sign()), { statusCode: 503, wwwAuthenticate: undefined }, 'nobody knows whose the tenant is')
+  await t.rejects(silent.enter(await silent.authority.sign()), { code: 'FST_IDW_UNAUTHORIZED', statusCode: 503, wwwAuthenticate: undefined }, 'nobody knows whose the tenant is')
 })
 
 t.test('an authority that names no tenant, where the section names one, opens the door to nobody', async t => {
@@ -173,6 +173,6 @@ t.test('claims are what the token says and nothing else: frozen, at any depth, a
   t.throws(() => { (claims as unknown as { deep: { er: object[] } }).deep.er.push({}) }, TypeError)
 
   for (const payload of ['[]', 'null', '7', '"x"', '{', '{"exp":NaN}', `${'['.repeat(4_000)}${']'.repeat(4_000)}`, `{"a":${'['.repeat(5_000)}${']'.repeat(5_000)}}`]) {
-    await t.rejects(enter(await authority.sign(payload)), { statusCode: 401 }, payload.slice(0, 20))
+    await t.rejects(enter(await authority.sign(payload)), { code: 'FST_IDW_UNAUTHORIZED', statusCode: 401 }, payload.slice(0, 20))
   }
 })

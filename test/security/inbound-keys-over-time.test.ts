@@ -7,7 +7,7 @@ import { openDoor } from '../fixtures/callers.ts'
 const SECOND = 1_000
 const MINUTE = 60 * SECOND
 const HOUR = 60 * MINUTE
-const unknown = { statusCode: 401, message: /its key is not known/ }
+const unknown = { code: 'FST_IDW_UNAUTHORIZED', statusCode: 401, message: /its key is not known/ }
 const unavailable = { code: 'FST_IDW_UNAUTHORIZED', statusCode: 503, wwwAuthenticate: undefined, message: /cannot be validated now/ }
 
 /** Until `condition` holds; what comes over the wire takes turns of the event loop. */
@@ -69,7 +69,7 @@ t.test('a key that changes under its name takes what the old one signed with it'
   await enter(token)
   await authority.addKey({ kid: 'key-1' })
   await clock.advance(HOUR)
-  await t.rejects(enter(token), { statusCode: 401, message: /its signature does not hold/ })
+  await t.rejects(enter(token), { code: 'FST_IDW_UNAUTHORIZED', statusCode: 401, message: /its signature does not hold/ })
   await t.resolves(enter(await authority.sign()))
 })
 
