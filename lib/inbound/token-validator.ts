@@ -152,8 +152,7 @@ function parsed (text: string): unknown {
   }
 }
 
-/** The library's own words: nothing of the token is in them. */
+/** The library's name for what is wrong: its messages may quote the header of the token. */
 function reasonOf (error: unknown): Error {
-  const { code, name } = error as { code?: unknown, name: string }
-  return new Error(typeof code === 'string' ? code : name)
+  return new Error((error as Error).name)
 }

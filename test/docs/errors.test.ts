@@ -20,6 +20,10 @@ const each = [
   new errors.DownstreamBodyError(''),
   new errors.DownstreamUnreachableError(''),
   new errors.DownstreamTimeoutError(''),
+  new errors.UnauthorizedError('', { statusCode: 401 }),
+  new errors.UnauthorizedError('', { statusCode: 400 }),
+  new errors.UnauthorizedError('', { statusCode: 503 }),
+  new errors.ForbiddenError('', { wwwAuthenticate: '' }),
 ]
 
 t.test('the page has every error, with its class and the statuses that it may have', async t => {

@@ -3,7 +3,9 @@ import * as v from 'valibot'
 import { acquireTokenOptions, managedIdentityOptions } from '../../lib/configuration/acquire-token-options.ts'
 import { downstreamApiDefaults, downstreamApiOptions } from '../../lib/configuration/api-options.ts'
 import { azureAdOptions } from '../../lib/configuration/app-options.ts'
+import { inboundDefaults, inboundOptions } from '../../lib/configuration/inbound-options.ts'
 import { identityWebDefaults, identityWebOptions } from '../../lib/configuration/schema.ts'
+import { routeAuthOptions } from '../../lib/inbound/route-access.ts'
 import { blocks, optionsOf, optionTable, withBlocks } from './option-tables.ts'
 import { pageOf, pages } from './pages.ts'
 
@@ -11,14 +13,15 @@ t.test('the tables of options say what the schemas say: "npm run docs" writes th
   for (const { name, text } of pages) t.equal(text, withBlocks(text), name)
 })
 
-t.test('every table is on the page of the configuration, once', async t => {
-  const { text } = pageOf('docs/configuration.md')
-  const markers = [...text.matchAll(/<!-- begin:(.+?) -->/g)].map(([, name]) => name!)
-  t.strictSame(markers.sort(), Object.keys(blocks).sort())
+t.test('every table is on one page, once: on that of the configuration, or of what it is about', async t => {
+  const elsewhere = ['inbound options', 'route auth options']
+  const markersOf = (name: string) => [...pageOf(name).text.matchAll(/<!-- begin:(.+?) -->/g)].map(([, marker]) => marker!)
+  t.strictSame(markersOf('docs/configuration.md').sort(), Object.keys(blocks).filter(name => !elsewhere.includes(name)).sort())
+  t.strictSame(markersOf('docs/protecting-routes.md').sort(), elsewhere)
 })
 
 t.test('every option has a meaning and a type, and a default in code is nowhere told in words', async t => {
-  for (const [schema, defaults] of [[identityWebOptions, identityWebDefaults], [downstreamApiOptions, downstreamApiDefaults], [acquireTokenOptions, {}], [managedIdentityOptions, {}], [azureAdOptions, {}]] as const) {
+  for (const [schema, defaults] of [[identityWebOptions, identityWebDefaults], [downstreamApiOptions, downstreamApiDefaults], [acquireTokenOptions, {}], [managedIdentityOptions, {}], [azureAdOptions, {}], [inboundOptions, inboundDefaults], [routeAuthOptions, {}]] as const) {
     const options = optionsOf(schema, defaults)
     t.ok(options.length > 0)
     for (const { key, meaning, type } of options) {

@@ -3,7 +3,9 @@ import { acquireTokenOptions, managedIdentityOptions } from '../../lib/configura
 import { downstreamApiDefaults, downstreamApiOptions } from '../../lib/configuration/api-options.ts'
 import { azureAdOptions, keysWithoutEffect } from '../../lib/configuration/app-options.ts'
 import { clientCredential } from '../../lib/configuration/client-credential-options.ts'
+import { inboundDefaults, inboundOptions } from '../../lib/configuration/inbound-options.ts'
 import { identityWebDefaults, identityWebOptions } from '../../lib/configuration/schema.ts'
+import { routeAuthOptions } from '../../lib/inbound/route-access.ts'
 
 // The tables of options in the documentation, made from the schemas that check the options.
 
@@ -41,6 +43,8 @@ export const blocks: Readonly<Record<string, string>> = {
   'app section': optionTable(azureAdOptions),
   'app section keys that are refused': refusedTable(azureAdOptions),
   'app section keys without effect': `${keysWithoutEffect.map(key => `\`${key}\``).join(', ')}.`,
+  'inbound options': optionTable(inboundOptions, inboundDefaults),
+  'route auth options': optionTable(routeAuthOptions),
   'source types': sourceTypeTable(clientCredential),
   'client credentials': optionTable(clientCredential.options[0]),
   certificates: credentialTable(clientCredential, kind => ['Path', 'Base64Encoded', 'KeyVault'].includes(kind)),

@@ -5,6 +5,9 @@ import { CompactEncrypt } from 'jose'
 import { makeCertificate, type MadeCertificate } from '../fixtures/certificate.ts'
 import { buildProtected, openDoor } from '../fixtures/callers.ts'
 import { startAuthority } from '../fixtures/authority.ts'
+import { useEnvironment } from '../fixtures/environment.ts'
+import { startKeyVault } from '../fixtures/key-vault.ts'
+import { startEntraEmulator } from '../../plugins/testing.ts'
 
 const [one, two] = await Promise.all([makeCertificate(), makeCertificate()])
 const seal = (token: string, { certificate, thumbprintSha1 }: MadeCertificate = one) =>
@@ -26,6 +29,17 @@ t.test('an encrypted token is opened with a certificate of the section, and held
     t.match(await call(await seal(inner)), { status: 401, challenge: /invalid_token/ }, inner.slice(0, 10))
   }
   t.match(await call(await seal(await authority.sign(), await makeCertificate())), { status: 401, challenge: /it is encrypted for another certificate/ })
+})
+
+t.test('a certificate that is in a Key Vault is fetched with a managed identity', async t => {
+  const entra = await startEntraEmulator()
+  t.teardown(() => entra.close())
+  useEnvironment(t, entra.env)
+  entra.registerManagedIdentity()
+  const vault = await startKeyVault(t, { value: () => one.cert + one.key })
+  const { authority, enter, lines } = await openDoor(t, { section: { TokenDecryptionCredentials: [{ SourceType: 'KeyVault', KeyVaultUrl: vault.origin, KeyVaultCertificateName: 'todo' }] } })
+  t.match(await enter(await seal(await authority.sign())), { kind: 'user' })
+  t.notOk(lines.some(({ level }) => level === 'warn'))
 })
 
 t.test('an encrypted token is opened and verified once, and what is exchanged for the user is what was in it', async t => {
