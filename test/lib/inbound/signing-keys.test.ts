@@ -1,4 +1,6 @@
 import t from 'tap'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { generateKeyPair } from 'jose'
 import { SigningKeys, type PublishedKeys } from '../../../lib/inbound/signing-keys.ts'
 import { FakeClock } from '../../fixtures/fake-clock.ts'
@@ -6,6 +8,8 @@ import { FakeClock } from '../../fixtures/fake-clock.ts'
 const SECOND = 1_000
 const MINUTE = 60 * SECOND
 const HOUR = 60 * MINUTE
+setFlagsFromString('--expose-gc')
+const collect = runInNewContext('gc') as () => void
 const { publicKey } = await generateKeyPair('RS256')
 const published = (...names: string[]): PublishedKeys => names.map(name => {
   const [kid = '', modulus = kid] = name.split('=')
@@ -48,6 +52,18 @@ t.test('a flood of names that are not there makes one more request, and another 
   await clock.advance(1)
   await keys.find('made-up')
   t.equal(state.fetched, 3)
+})
+
+t.test('names that are not there leave nothing in memory', async t => {
+  const { keys } = keysOf()
+  const flood = async () => {
+    for (let index = 0; index < 100_000; index++) await keys.find(`made-up-${index}-${'x'.repeat(100)}`)
+    collect()
+    return process.memoryUsage().heapUsed
+  }
+  const before = await flood()
+  const after = await flood()
+  t.ok(after - before < 1_000_000, `${after - before} bytes`)
 })
 
 t.test('a key that is known is found at once while others are asked for', async t => {
