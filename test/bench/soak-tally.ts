@@ -1,4 +1,4 @@
-import { TokenAcquisitionError } from '../../dist/lib/errors.js'
+import { ChallengeUserError, TokenAcquisitionError } from '../../dist/lib/errors.js'
 import type { AskProvider } from '../../dist/lib/tokens/token-engine.js'
 import { tokenKey } from '../../dist/lib/tokens/token-request.js'
 import type { Target } from './soak-targets.ts'
@@ -38,7 +38,7 @@ export class Tally {
       const got = tagOf((await header()).slice('Bearer '.length))
       if (!isSame(got, tag)) this.#fault('wrongTokens', `wrong token: ${JSON.stringify(got)} for ${JSON.stringify(tag)}`)
     } catch (error) {
-      if (!(error instanceof TokenAcquisitionError)) this.#fault('strangeErrors', `strange error: ${String(error)}`)
+      if (!(error instanceof TokenAcquisitionError || error instanceof ChallengeUserError)) this.#fault('strangeErrors', `strange error: ${String(error)}`)
       if (this.#isHeld(key)) this.#fault('failedWithToken', `failed while there was a token: ${JSON.stringify(tag)}: ${String(error)}`)
       else if (wasHeld) this.counts.endedMeanwhile++
       else this.counts.failedWithout++
