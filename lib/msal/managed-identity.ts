@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto'
+import { hash, randomUUID } from 'node:crypto'
 import type { ManagedIdentityApplication } from '@azure/msal-node'
 import { managedIdentitySource, type ManagedIdentitySource } from '../tokens/managed-identity-source.ts'
 import type { Token } from '../tokens/token.ts'
@@ -17,24 +17,27 @@ type MsalResult = ReturnType<ManagedIdentityApplication['acquireToken']>
 /**
  * Acquires a token for the managed identity of the Azure resource that the process runs on.
  *
+ * @param replaced the token that the endpoint may have kept, and must not give again
  * @see https://learn.microsoft.com/entra/identity/managed-identities-azure-resources/overview
  * @throws TokenAcquisitionError
  * @throws ConfigurationError when the platform cannot serve the identity
  */
-export async function acquireWithManagedIdentity (request: ManagedIdentityRequest, acquisition: Acquisition): Promise<Token> {
+export async function acquireWithManagedIdentity (request: ManagedIdentityRequest, acquisition: Acquisition, replaced?: Token): Promise<Token> {
   const msal = await import('@azure/msal-node')
   // From here until MSAL has been started, nothing is waited for: the variables that are checked are those that it reads.
   const source = managedIdentitySource(request.managedIdentity, process.env)
-  if (source !== 'Service Fabric') return acquireFrom(source, msal, request, acquisition)
+  if (source !== 'Service Fabric') return acquireFrom(source, msal, request, acquisition, {})
 
   const dispatcher = serviceFabricDispatcher(process.env['IDENTITY_SERVER_THUMBPRINT']!)
-  return acquireFrom(source, msal, request, { ...acquisition, dispatcher }).finally(() => dispatcher.destroy())
+  // MSAL says so too, of a token in its own cache.
+  const query: Record<string, string> = request.claims === undefined || replaced === undefined ? {} : { token_sha256_to_refresh: hash('sha256', replaced.accessToken) }
+  return acquireFrom(source, msal, request, { ...acquisition, dispatcher }, query).finally(() => dispatcher.destroy())
 }
 
-async function acquireFrom (source: ManagedIdentitySource, msal: Msal, request: ManagedIdentityRequest, { signal, dispatcher, now }: Acquisition): Promise<Token> {
+async function acquireFrom (source: ManagedIdentitySource, msal: Msal, request: ManagedIdentityRequest, { signal, dispatcher, now }: Acquisition, query: Readonly<Record<string, string>>): Promise<Token> {
   const { managedIdentity, resource, scopes, claims, clientCapabilities } = request
   const correlationId = request.correlationId ?? randomUUID()
-  const networkClient = new MsalNetworkClient({ dispatcher, signal, now, headers: { 'x-ms-client-request-id': correlationId } })
+  const networkClient = new MsalNetworkClient({ dispatcher, signal, now, headers: { 'x-ms-client-request-id': correlationId }, query })
   try {
     const result = await acquireAlone(msal, {
       clientCapabilities: [...clientCapabilities],

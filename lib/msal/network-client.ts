@@ -21,6 +21,8 @@ export interface MsalNetworkClientOptions {
   readonly signal: AbortSignal
   /** Sent beside MSAL's own. */
   readonly headers?: Readonly<Record<string, string>>
+  /** Added to the query of every request. */
+  readonly query?: Readonly<Record<string, string>>
   /** What the user adds; none of the above is replaced. */
   readonly extraHeaders?: Readonly<Record<string, string>>
   /** Milliseconds since the epoch. */
@@ -50,9 +52,9 @@ export class MsalNetworkClient implements INetworkModule {
   }
 
   async #exchange<T> (method: 'GET' | 'POST', url: string, options: NetworkRequestOptions | undefined): Promise<NetworkResponse<T>> {
-    const { dispatcher, signal, headers: added, extraHeaders, now } = this.#options
+    const { dispatcher, signal, headers: added, extraHeaders, query, now } = this.#options
     try {
-      const response = await request(url, {
+      const response = await request(withQuery(url, query), {
         method,
         dispatcher,
         signal,
@@ -70,6 +72,11 @@ export class MsalNetworkClient implements INetworkModule {
       throw error
     }
   }
+}
+
+function withQuery (url: string, query: Readonly<Record<string, string>> = {}): string {
+  const added = new URLSearchParams(query).toString()
+  return added === '' ? url : `${url}${url.includes('?') ? '&' : '?'}${added}`
 }
 
 /** What the request has of its own goes before what the user adds. */

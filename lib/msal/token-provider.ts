@@ -45,12 +45,12 @@ export class TokenProvider {
    *
    * @throws TokenAcquisitionError when there is none
    */
-  readonly ask = async (request: TokenRequest, signal: AbortSignal): Promise<Token> => {
+  readonly ask = async (request: TokenRequest, signal: AbortSignal, replaced?: Token): Promise<Token> => {
     const now = () => this.#clock.now()
     const ofApp = { signal, now, dispatcher: this.#entraId, credentials: this.#credentials, endpoints: this.#endpoints }
     if (request.flow === 'managedIdentity' && request.workloadIdentity === undefined) {
       const { acquireWithManagedIdentity } = await import('./managed-identity.ts')
-      return acquireWithManagedIdentity(request, { signal, now, dispatcher: this.#managedIdentity })
+      return acquireWithManagedIdentity(request, { signal, now, dispatcher: this.#managedIdentity }, replaced)
     }
     // Loaded when they are needed first, so that importing the package stays cheap.
     const { acquireLongRunning, acquireOnBehalfOf, acquireWithClientCredential, acquireWithWorkloadIdentity } = await import('./confidential-client.ts')

@@ -13,8 +13,12 @@ import { tell } from './token-events.ts'
 import { identityOfFlow, tokenKey, type PreparedRequest, type TokenRequest } from './token-request.ts'
 import type { Token, TokenSource } from './token.ts'
 
-/** Asks the identity provider for a token, once. */
-export type AskProvider = (request: TokenRequest, signal: AbortSignal) => Promise<Token>
+/**
+ * Asks the identity provider for a token, once.
+ *
+ * @param replaced the token at hand, where the caller wants another one
+ */
+export type AskProvider = (request: TokenRequest, signal: AbortSignal, replaced?: Token) => Promise<Token>
 
 export interface TokenEngineOptions {
   /** How many tokens are kept. */
@@ -181,7 +185,7 @@ export class TokenEngine {
     const { token, source } = await this.#fly(`new ${tokenKey(prepared.request)}`, prepared, async context => {
       const number = ++this.#acquisitions
       this.#replacing.set(number, prepared.key)
-      const token = await this.#ask(prepared, context).finally(() => this.#replacing.delete(number))
+      const token = await this.#ask(prepared, context, this.#entries.peek(prepared.key)?.token).finally(() => this.#replacing.delete(number))
       if (this.#isNewest(prepared.key, number)) this.#options.shared?.keep(prepared, token)
       return this.#keep(prepared, { token, source: 'identity-provider' }, number, context)
     })
@@ -236,7 +240,7 @@ export class TokenEngine {
   }
 
   /** Asks the identity provider, as often as the rules have it, unless it is known to be failing. */
-  async #ask (prepared: PreparedRequest, { signal, deadline }: FlightContext): Promise<Token> {
+  async #ask (prepared: PreparedRequest, { signal, deadline }: FlightContext, replaced?: Token): Promise<Token> {
     const { ask, clock, random } = this.#options
     const { request, key, provider, address, description } = prepared
     tell('acquisitionStart', description)
@@ -244,7 +248,7 @@ export class TokenEngine {
     try {
       // What does not listen to the signal must not hold the circuit.
       const token = await this.#circuitOf(address).run({ key, isOfUser: identityOfFlow[request.flow] === 'user' },
-        isProbe => isProbe ? this.#probe(prepared, signal) : retrying(provider, () => untilAborted(ask(request, signal), signal), { clock, random, deadline, signal }))
+        isProbe => isProbe ? this.#probe(prepared, signal, replaced) : retrying(provider, () => untilAborted(ask(request, signal, replaced), signal), { clock, random, deadline, signal }))
       tell('acquisitionEnd', description, { source: 'identity-provider' })
       return token
     } catch (error) {
@@ -255,14 +259,14 @@ export class TokenEngine {
   }
 
   /** Asks once, and not for long: others are held off meanwhile. */
-  async #probe (prepared: PreparedRequest, signal: AbortSignal): Promise<Token> {
+  async #probe (prepared: PreparedRequest, signal: AbortSignal, replaced: Token | undefined): Promise<Token> {
     const { ask, clock, tokenTimeout } = this.#options
     const limit = Math.min(PROBE_TIMEOUT, tokenTimeout)
     const deadline = new AbortController()
     const cancel = clock.after(limit, () => deadline.abort(deadlineError(prepared, limit)))
     const ends = AbortSignal.any([signal, deadline.signal])
     try {
-      return await untilAborted(ask(prepared.request, ends), ends)
+      return await untilAborted(ask(prepared.request, ends, replaced), ends)
     } finally {
       cancel()
     }

@@ -1,4 +1,5 @@
 import t from 'tap'
+import { createHash } from 'node:crypto'
 import type { ServerResponse } from 'node:http'
 import { ManagedIdentityApplication } from '@azure/msal-node'
 import { Agent, getGlobalDispatcher, ProxyAgent, setGlobalDispatcher } from 'undici'
@@ -122,6 +123,25 @@ t.test('Service Fabric over TLS is known by the thumbprint of its certificate, a
   await t.rejects(tokenAcquirer.getTokenForApp(todoScope, { managedIdentity: {}, forceRefresh: true }), { code: 'FST_IDW_TOKEN_ACQUISITION_FAILED', cause: { code: 'ECONNREFUSED' } } as never)
 
   t.equal(entra.requests.length, 2, 'the secret is not sent to another')
+})
+
+t.test('Service Fabric is told which token was challenged, so that it does not give it again; no other platform is', async t => {
+  const { key, cert } = await selfSigned()
+  const { entra } = await startWorld(t, { serviceFabric: { key, cert } })
+  for (const [source, isTold] of [['service-fabric', true], ['app-service', false]] as const) {
+    useEnvironment(t, entra.envOf(source))
+    const { tokenAcquirer } = await build(t, withoutApis)
+    const claims = '{"access_token":{"nbf":{"essential":true,"value":"1"}}}'
+    const asked = async (options: object) => {
+      await tokenAcquirer.getTokenForApp(todoScope, { managedIdentity: {}, ...options })
+      return entra.tokenRequests.at(-1)?.query['token_sha256_to_refresh']
+    }
+
+    t.equal(await asked({ claims }), undefined, 'there is none yet')
+    const { accessToken } = await tokenAcquirer.getTokenForApp(todoScope, { managedIdentity: {} })
+    t.equal(await asked({ claims }), isTold ? createHash('sha256').update(accessToken).digest('hex') : undefined, source)
+    t.equal(await asked({ forceRefresh: true }), undefined)
+  }
 })
 
 const withoutArcKey = await whyNoArcKey()
