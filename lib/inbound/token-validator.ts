@@ -22,6 +22,7 @@ export interface TokenValidatorOptions {
 }
 
 type CompactVerify = typeof import('jose').compactVerify
+const verifyOptions = { algorithms: ['RS256'] }
 
 /** Parts of a signed token (RFC 7515 section 7.1) and of an encrypted one (RFC 7516 section 7.1). */
 const SIGNED = 3
@@ -49,7 +50,7 @@ export class TokenValidator {
   /**
    * Who comes with the token: at once where it was validated before.
    *
-   * @param check is made of a token that was not validated before
+   * @param check tells what is wrong with text that is no token at all, when it turns out not to hold
    * @throws UnauthorizedError with 401 when the token does not hold, and with 503 when that cannot be found out
    */
   callerOf (token: string, check?: (token: string) => void): Caller | Promise<Caller> {
@@ -57,8 +58,7 @@ export class TokenValidator {
     const tokenHash = hash('sha256', token)
     const known = this.#known(tokenHash) ?? this.#validating.get(tokenHash)
     if (known !== undefined) return known
-    check?.(token)
-    const validating = this.#validate(token, tokenHash)
+    const validating = this.#validate(token, tokenHash, check)
     this.#validating.set(tokenHash, validating)
     return validating
   }
@@ -80,44 +80,45 @@ export class TokenValidator {
     return keys.mayUse(key) && clock.now() < expiresOn + configuration.clockTolerance * 1000
   }
 
-  async #validate (token: string, tokenHash: string): Promise<Caller> {
+  async #validate (token: string, tokenHash: string, check?: (token: string) => void): Promise<Caller> {
+    const { authority, configuration, clock, decryption } = this.#options
     try {
-      return await this.#findOut(token, tokenHash)
+      if (this.#callers.has(tokenHash)) {
+        await authority.keys.refresh()
+        // Its key may be of use on, and with it what was found out.
+        const caller = this.#callers.get(tokenHash)
+        if (caller !== undefined && this.#holds(caller)) return caller
+      }
+      const assertion = partsOf(token) === ENCRYPTED ? await decryption.decrypt(token) : token
+      const { payload, key } = await this.#verified(assertion)
+      const claims = claimsOf(payload)
+      const version = versionOf(claims, configuration)
+      const issuer = await authority.issuer(version)
+      const issuerOfKeys = version === '2.0' ? issuer : await authority.issuer('2.0')
+      const judged = judgeClaims(claims, { configuration, version, issuer, issuerOfKeys, key, now: clock.now() })
+      const caller = new Caller(assertion, { ...judged, key }, assertion === token ? tokenHash : undefined)
+      deepFreeze(Object.defineProperty(claims, this.#kCaller, { value: caller }))
+      this.#callers.set(tokenHash, caller)
+      return caller
+    } catch (error) {
+      check?.(token)
+      throw error
     } finally {
       this.#validating.delete(tokenHash)
     }
   }
 
-  async #findOut (token: string, tokenHash: string): Promise<Caller> {
-    const { authority, configuration, clock, decryption } = this.#options
-    if (this.#callers.has(tokenHash)) {
-      await authority.keys.refresh()
-      // Its key may be of use on, and with it what was found out.
-      const caller = this.#callers.get(tokenHash)
-      if (caller !== undefined && this.#holds(caller)) return caller
-    }
-    const assertion = partsOf(token) === ENCRYPTED ? await decryption.decrypt(token) : token
-    const { claims, key } = await this.#verified(assertion)
-    const version = versionOf(claims, configuration)
-    const issuer = await authority.issuer(version)
-    const issuerOfKeys = version === '2.0' ? issuer : await authority.issuer('2.0')
-    const judged = judgeClaims(claims, { configuration, version, issuer, issuerOfKeys, key, now: clock.now() })
-    const caller = new Caller(assertion, { ...judged, key }, assertion === token ? tokenHash : undefined)
-    deepFreeze(Object.defineProperty(claims, this.#kCaller, { value: caller }))
-    this.#callers.set(tokenHash, caller)
-    return caller
-  }
-
-  async #verified (token: string): Promise<{ claims: Readonly<Record<string, unknown>>, key: SigningKey }> {
-    if (partsOf(token) !== SIGNED) throw tokenRefused('it is no signed JWT')
+  async #verified (token: string): Promise<{ payload: Uint8Array, key: SigningKey }> {
+    // What is before the signature is what is signed; decoders pass over what does not belong into the signature itself.
+    if (partsOf(token) !== SIGNED || !/^[\w-]+$/.test(token.slice(token.lastIndexOf('.') + 1))) throw tokenRefused('it is no signed JWT')
     this.#verify ??= (await import('jose')).compactVerify
     let key: SigningKey | undefined
     try {
-      const { payload } = await this.#verify(token, ({ kid }) => {
+      const { payload } = await this.#verify(token, ({ kid }: { kid?: unknown }) => {
         key = this.#options.authority.keys.known(kid)
         return key?.key ?? this.#keyOf(kid).then(found => (key = found).key)
-      }, { algorithms: ['RS256'] })
-      return { claims: claimsOf(payload), key: key! }
+      }, verifyOptions)
+      return { payload, key: key! }
     } catch (error) {
       throw error instanceof UnauthorizedError ? error : tokenRefused('its signature does not hold', { cause: reasonOf(error) })
     }
