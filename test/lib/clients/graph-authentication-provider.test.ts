@@ -82,7 +82,7 @@ t.test('without requestAppToken and a managed identity, a Graph request is the c
   const { callers, clientOf } = await startGraph(t)
   const { authorizationHeaderProvider } = await buildIn(t, world)
 
-  await t.rejects(clientOf(authorizationHeaderProvider).api('/me').get(), /validated caller/)
+  await t.rejects(clientOf(authorizationHeaderProvider).api('/me').get(), /callers are not validated/)
   await t.rejects(graphAuthenticationProvider(authorizationHeaderProvider).getAccessToken(), { code: 'FST_IDW_USER_TOKEN_REQUIRED' })
   t.strictSame(callers, [])
 })
