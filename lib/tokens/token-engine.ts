@@ -10,7 +10,7 @@ import { SingleFlight, type FlightContext } from './single-flight.ts'
 import { diagnosticsOf, type MissingToken, type TokenDiagnostics } from './token-diagnostics.ts'
 import { TokenEntry } from './token-entry.ts'
 import { tell } from './token-events.ts'
-import { identityOfFlow, tokenKey, type PreparedRequest, type TokenRequest } from './token-request.ts'
+import { identityOfFlow, suffixOf, tokenKey, type PreparedRequest, type TokenRequest } from './token-request.ts'
 import type { Token, TokenSource } from './token.ts'
 
 /**
@@ -73,6 +73,8 @@ export class TokenEngine {
   readonly #missing = new LRUCache<string, MissingToken>({ max: MAX_REMEMBERED })
   /** The keys of what callers want another token for than is at hand, by the numbers of the acquisitions under way. */
   readonly #replacing = new Map<number, string>()
+  /** How many acquisitions had begun when a caller or a session was forgotten, by what its keys end in: what those give is not kept. */
+  readonly #forgotten = new LRUCache<string, number>({ max: MAX_REMEMBERED })
   /** How many acquisitions have begun. */
   #acquisitions = 0
   #isClosed = false
@@ -119,8 +121,18 @@ export class TokenEngine {
     return Object.freeze([...entries, ...missing])
   }
 
-  /** Forgets the tokens at hand whose keys end in `suffix`, in the shared store too. */
+  /** Forgets the token at hand, here only. */
+  drop ({ key }: PreparedRequest): void {
+    this.#entries.delete(key)
+  }
+
+  /**
+   * Forgets the tokens at hand of a caller or a session, in the shared store too. What is under way is given to those who wait, and not kept.
+   *
+   * @param suffix what their keys end in
+   */
   async forget (suffix: string): Promise<void> {
+    this.#forgotten.set(suffix, this.#acquisitions)
     const keys = [...this.#entries.keys()].filter(key => key.endsWith(suffix))
     for (const key of keys) this.#entries.delete(key)
     await Promise.all(keys.map(key => this.#options.shared?.forget(key)))
@@ -285,17 +297,19 @@ export class TokenEngine {
     const { clock, random } = this.#options
     const before = this.#entries.peek(key)
     const entry = new TokenEntry(token, { description, source, number, joins: joins(), endsOn, before, clock, random })
+    this.#missing.delete(key)
     if (this.#isClosed || !this.#isNewest(key, number)) return entry
     this.#entries.set(key, entry)
     entry.keptBy = this
-    this.#missing.delete(key)
     this.#dropEnded()
     return entry
   }
 
-  /** Whether no token is at hand that was asked for later. */
+  /** Whether no token is at hand that was asked for later, and it was not forgotten since. */
   #isNewest (key: string, number: number): boolean {
-    return (this.#entries.peek(key)?.number ?? 0) <= number
+    const suffix = suffixOf(key)
+    const isForgotten = suffix !== undefined && (this.#forgotten.get(suffix) ?? 0) >= number
+    return !isForgotten && (this.#entries.peek(key)?.number ?? 0) <= number
   }
 
   /** Drops tokens that have ended, from the one that nobody has asked for for longest on, up to the first that has not ended. */

@@ -203,6 +203,12 @@ export function sessionSuffix (sessionKey: string): string {
   return `.session.${hash('sha256', sessionKey)}`
 }
 
+/** What the keys of all tokens of one caller or one session end in; `undefined` for what is nobody's in particular. */
+export function suffixOf (key: string): string | undefined {
+  const at = key.indexOf('.')
+  return at < 0 ? undefined : key.slice(at)
+}
+
 function keyParts (request: TokenRequest): unknown[] {
   const common = [request.flow, request.scopes.toSorted(), request.claims ?? null, request.clientCapabilities.toSorted(), 'Bearer']
   switch (request.flow) {

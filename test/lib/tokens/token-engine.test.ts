@@ -3,8 +3,11 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { inspect } from 'node:util'
 import { tokenChannels, type TokenEvent } from '../../../lib/tokens/token-events.ts'
 import { Token } from '../../../lib/tokens/token.ts'
-import type { SharedTokens } from '../../../lib/store/shared-tokens.ts'
+import { SharedTokens } from '../../../lib/store/shared-tokens.ts'
+import { suffixOf } from '../../../lib/tokens/token-request.ts'
 import { engineOf, fault, HOUR, pending, refusal, requestOfApp, requestOfMachine, requestOfUser, tokenOf } from '../../fixtures/engine.ts'
+import { loggerOf } from '../../fixtures/identity-web.ts'
+import { cipher, MemoryStore, settle } from '../../fixtures/token-store.ts'
 
 const request = requestOfApp()
 const forced = { forceRefresh: true }
@@ -826,4 +829,30 @@ t.test('a token shows itself to nobody who does not ask for it', async t => {
 t.test('no rejection was left unhandled', async t => {
   await new Promise(resolve => setImmediate(resolve))
   t.strictSame(unhandled, [])
+})
+
+t.test('what is under way when a caller is forgotten is given to those who wait, and not kept: neither here nor in the store', async t => {
+  const { clock, provider, engine, acquire } = engineOf()
+  const store = new MemoryStore(clock)
+  const shared = new SharedTokens({ store, cipher, sharesManagedIdentities: false, clock, random: () => 0, logger: loggerOf([]) })
+  const sharing = engineOf({ shared, clock, ask: provider.ask })
+  const prepared = requestOfUser('alice')
+  const suffix = suffixOf(prepared.key)!
+  for (const [where, of, options] of [['here', { engine, acquire }, {}], ['another one than is at hand', { engine, acquire }, { forceRefresh: true }], ['in the store', sharing, {}]] as const) {
+    const answer = pending<Token>()
+    const asked = pending<void>()
+    provider.answers.push(() => { asked.resolve(); return answer.promise })
+    const underWay = of.acquire(prepared, options)
+    await asked.promise
+    await of.engine.forget(suffix)
+    answer.resolve(provider.token())
+    t.match(await underWay, /^token/, where)
+    await settle()
+    t.strictSame(of.engine.diagnostics(), [], where)
+    t.equal(of.engine.atHand(prepared), undefined, where)
+  }
+  t.strictSame(store.namesOf('token'), [])
+
+  await acquire(prepared)
+  t.ok(engine.atHand(prepared), 'what is asked for after that is kept')
 })
