@@ -4,7 +4,7 @@ import { authorityUrl, type Authority } from '../authorities/authority.ts'
 import type { ClientAuthentication, ClientAuthenticationContext } from '../credentials/client-credential.ts'
 import type { Proof } from '../credentials/client-credentials.ts'
 import { ChallengeUserError, TokenAcquisitionError, UserTokenRequiredError } from '../errors.ts'
-import { notYours, type Sessions } from '../sessions/sessions.ts'
+import { clientOf, type Sessions } from '../sessions/sessions.ts'
 import type { Clock } from '../tokens/clock.ts'
 import type { Token } from '../tokens/token.ts'
 import { identityOfFlow, type ClientCredentialsRequest, type Flow as FlowName, type LongRunningRequest, type ManagedIdentityRequest, type OnBehalfOfRequest } from '../tokens/token-request.ts'
@@ -56,7 +56,8 @@ export async function acquireOnBehalfOf (request: OnBehalfOfRequest, acquisition
  * @throws UserTokenRequiredError when there is no session, and no caller with whom one could begin
  */
 export async function acquireLongRunning (request: LongRunningRequest, sessions: Sessions, acquisition: AppAcquisition, clock: Clock): Promise<Token> {
-  const { sessionKey, owner, userAssertion, authority } = request
+  const { sessionKey, owner, userTenant: tenantId, userAssertion, authority } = request
+  const client = clientOf(authority)
   const since = clock.elapsed()
   const tokenEndpoint = await acquisition.endpoints.forUser(authority, acquisition.signal)
   const acquireBy = async (acquire: Acquire) => {
@@ -65,12 +66,10 @@ export async function acquireLongRunning (request: LongRunningRequest, sessions:
     return { token, refreshToken }
   }
 
-  const session = await sessions.find(sessionKey)
-  if (session !== undefined && session.owner !== owner) throw notYours()
+  const session = await sessions.findOf(sessionKey, { owner, client })
   const { token, refreshToken = session?.refreshToken } = await begunOrGoneOn()
   if (refreshToken === undefined) throw new TokenAcquisitionError('No long-running session: Entra ID gave no refresh token. Allow the app offline_access', { retryable: false })
-  await sessions.keep(sessionKey, { owner, tenantId: authority.tenantId, refreshToken }, since)
-  if (sessions.hasEnded(sessionKey, since)) throw new TokenAcquisitionError('No token: the long-running session has been ended', { retryable: false })
+  await sessions.keep(sessionKey, { owner, client, tenantId, refreshToken }, since, session === undefined)
   return token
 
   async function begunOrGoneOn () {

@@ -64,6 +64,7 @@ export class TokenProvider {
 
   async close (): Promise<void> {
     this.#endpoints.close()
+    this.#sessions.close()
     await Promise.all(this.#own.map(dispatcher => dispatcher.destroy()))
   }
 }

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
-import { ForbiddenError, TokenAcquisitionError } from '../errors.ts'
+import type { Authority } from '../authorities/authority.ts'
+import { ForbiddenError, TokenAcquisitionError, UserTokenRequiredError } from '../errors.ts'
 import type { Logger } from '../logger.ts'
 import { entryName } from '../store/entry-name.ts'
 import { OPERATION_TIMEOUT } from '../store/fail-open-store.ts'
@@ -8,17 +9,21 @@ import { failureReason } from '../store/failure-reason.ts'
 import { TokenCipher } from '../store/token-cipher.ts'
 import type { TokenStore } from '../store/token-store.ts'
 import { withinLimit, type Clock } from '../tokens/clock.ts'
+import { SessionUnavailableError } from './session-unavailable.ts'
 
 /** What goes on for a user after the user's token has ended. */
 export interface Session {
   /** Whose it is: {@link ownerOf} of the caller who began it. */
   readonly owner: string
+  /** As whom it was begun: {@link clientOf} of the app section. Its refresh token is nobody else's. */
+  readonly client: string
+  /** The owner's. */
   readonly tenantId: string
   readonly refreshToken: string
 }
 
 /** What is said of a session, with nothing in it that lets call. */
-export type SessionHead = Omit<Session, 'refreshToken'>
+export type SessionHead = Omit<Session, 'client' | 'refreshToken'>
 
 export interface SessionsOptions {
   /** Where sessions outlive the process; without it, they end with it. */
@@ -41,6 +46,11 @@ export function ownerOf ({ tenantId, claims: { oid, sub } }: { readonly tenantId
   return `${tenantId}/${String(oid ?? sub)}`
 }
 
+/** Whom a refresh token is given to, so that no other app and no other authority ever sees it. */
+export function clientOf ({ instance, policy, clientId }: Pick<Authority, 'instance' | 'policy' | 'clientId'>): string {
+  return [instance, policy ?? '', clientId].join(' ')
+}
+
 /**
  * The refresh tokens of long-running work, by session keys; encrypted wherever they lie.
  *
@@ -54,6 +64,8 @@ export class Sessions {
   readonly #heads: LRUCache<string, SessionHead & { readonly until: number }>
   /** When sessions were ended, by name, on {@link Clock.elapsed}. */
   readonly #ended = new LRUCache<string, number>({ max: MAX_ENDED })
+  /** The last of what is being kept, by name: one after the other, so that no user takes the place of another. */
+  readonly #keeping = new Map<string, Promise<void>>()
 
   constructor (options: SessionsOptions) {
     const { shared, maxEntries: max } = options
@@ -73,6 +85,19 @@ export class Sessions {
     return known !== undefined && this.#options.clock.elapsed() < known.until ? known : this.find(key)
   }
 
+  /**
+   * @param client as whom the session is gone on with: {@link clientOf}
+   * @throws ForbiddenError when it is another user's
+   * @throws TokenAcquisitionError when it is another app's, or that cannot be found out now
+   */
+  async findOf (key: string, { owner, client }: Pick<Session, 'owner' | 'client'>): Promise<Session | undefined> {
+    const session = await this.find(key)
+    if (session === undefined) return undefined
+    if (session.owner !== owner) throw notYours()
+    if (session.client !== client) throw anotherApps()
+    return session
+  }
+
   /** @throws TokenAcquisitionError when that cannot be found out now */
   async find (key: string): Promise<Session | undefined> {
     const name = entryName('session', key)
@@ -87,16 +112,25 @@ export class Sessions {
    * Keeps a session that was found or is new, with the refresh token that goes on with it.
    *
    * @param since on {@link Clock.elapsed}: where the session was ended after that, it stays so
+   * @param isNew whether there was none; where one that there was is gone, another process has ended it
    * @throws ForbiddenError when the key is that of another user's session
+   * @throws UserTokenRequiredError when the session has been ended
+   * @throws TokenAcquisitionError when it is another app's, and when a new one cannot be kept in the store
    */
-  async keep (key: string, session: Session, since: number): Promise<void> {
+  async keep (key: string, session: Session, since: number, isNew: boolean): Promise<void> {
     const name = entryName('session', key)
-    const value = this.#cipher.encrypt(JSON.stringify(session), name)
-    const before = await this.find(key)
-    if (before !== undefined && before.owner !== session.owner) throw notYours()
-    if (this.hasEnded(key, since)) return
-    this.#remember(name, value, session)
-    await this.#attempt('kept', store => store.set(name, value, LIFE))
+    const kept = (this.#keeping.get(name) ?? Promise.resolve()).then(() => this.#keep(key, session, since, isNew))
+    const ended = kept.catch(() => {}).finally(() => {
+      if (this.#keeping.get(name) === ended) this.#keeping.delete(name)
+    })
+    this.#keeping.set(name, ended)
+    return kept
+  }
+
+  /** Forgets what the process has of all sessions. */
+  close (): void {
+    this.#seen.clear()
+    this.#heads.clear()
   }
 
   /** Forgets a session and its refresh token. */
@@ -109,9 +143,33 @@ export class Sessions {
     }
   }
 
-  /** Whether the session was ended after `since`, on {@link Clock.elapsed}. */
-  hasEnded (key: string, since: number): boolean {
-    return (this.#ended.get(entryName('session', key)) ?? -Infinity) >= since
+  async #keep (key: string, session: Session, since: number, isNew: boolean): Promise<void> {
+    const name = entryName('session', key)
+    const value = this.#cipher.encrypt(JSON.stringify(session), name)
+    const before = await this.findOf(key, session)
+    if (this.#hasEnded(name, since) || (before === undefined && !isNew)) throw hasBeenEnded()
+    const isKept = (before === undefined && await this.#claim(key, session, value)) || await this.#attempt('kept', store => store.set(name, value, LIFE))
+    if (this.#hasEnded(name, since)) {
+      await this.#attempt('ended', store => store.delete(name))
+      throw hasBeenEnded()
+    }
+    if (!isKept && before === undefined) throw new SessionUnavailableError('No long-running session: it cannot be kept, since the token store does not work. Try again later')
+    this.#remember(name, value, session)
+  }
+
+  /** Of two processes that begin a session under one key, one is first: whether that was this one, where the store can tell. */
+  async #claim (key: string, session: Session, value: string): Promise<boolean> {
+    let isFirst: boolean | undefined
+    await this.#attempt('kept', async store => {
+      isFirst = await store.setIfAbsent?.(entryName('session', key), value, LIFE)
+    })
+    if (isFirst === false) await this.findOf(key, session)
+    return isFirst === true
+  }
+
+  /** Whether the session was ended here after `since`, on {@link Clock.elapsed}. */
+  #hasEnded (name: string, since: number): boolean {
+    return (this.#ended.get(name) ?? -Infinity) >= since
   }
 
   #remember (name: string, value: string, { owner, tenantId }: Session): void {
@@ -133,7 +191,7 @@ export class Sessions {
       return typeof value === 'string' ? value : undefined
     } catch (error) {
       if (seen !== undefined) return seen
-      throw new TokenAcquisitionError(`The session cannot be looked up: the token store does not work: ${failureReason(error)}. Try again later`, { retryable: true })
+      throw new SessionUnavailableError(`The session cannot be looked up: the token store does not work: ${failureReason(error)}. Try again later`)
     }
   }
 
@@ -156,8 +214,16 @@ export function notYours (): ForbiddenError {
   return new ForbiddenError('The long-running session is another user\'s: its key goes with the caller who began it, or without one', { wwwAuthenticate: 'Bearer error="insufficient_scope"' })
 }
 
+function anotherApps (): TokenAcquisitionError {
+  return new TokenAcquisitionError('No token: the long-running session was begun as another app. Go on with it with the app section that it was begun with (authenticationOptionsName), or take another key', { retryable: false })
+}
+
+function hasBeenEnded (): UserTokenRequiredError {
+  return new UserTokenRequiredError('The long-running session has been ended meanwhile: begin one in a request of the user')
+}
+
 function readSession (text: string | undefined): Session | undefined {
   if (text === undefined) return undefined
-  const { owner, tenantId, refreshToken } = JSON.parse(text) as Session
-  return { owner, tenantId, refreshToken }
+  const { owner, client, tenantId, refreshToken } = JSON.parse(text) as Session
+  return { owner, client, tenantId, refreshToken }
 }

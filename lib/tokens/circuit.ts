@@ -1,5 +1,6 @@
 import { LRUCache } from 'lru-cache'
 import { ChallengeUserError, TokenAcquisitionError } from '../errors.ts'
+import { SessionUnavailableError } from '../sessions/session-unavailable.ts'
 import type { Clock } from './clock.ts'
 
 /** Failures in a row after which somebody counts as failing. */
@@ -75,7 +76,7 @@ export class Circuit {
       this.#answered(subject)
       return outcome
     } catch (error) {
-      if (error instanceof TokenAcquisitionError) this.#note({ subject, error }, probed)
+      if (error instanceof TokenAcquisitionError && !(error instanceof SessionUnavailableError)) this.#note({ subject, error }, probed)
       // Who asks for the user has answered.
       if (error instanceof ChallengeUserError) this.#answered(subject)
       throw error

@@ -11,9 +11,11 @@ export interface SessionRequestsOptions {
   /** As the call has it. */
   readonly sessionKey: string
   /** The request for a session. */
-  readonly like: (session: Pick<LongRunningRequest, 'sessionKey' | 'owner' | 'userAssertion'> & { readonly tenantId: string }) => LongRunningRequest
+  readonly like: (session: Pick<LongRunningRequest, 'sessionKey' | 'owner' | 'userTenant' | 'userAssertion'>) => LongRunningRequest
   /** Whose the session with that key is; `undefined` where there is none. */
   readonly find: (sessionKey: string) => Promise<SessionHead | undefined>
+  /** Forgets the token that is at hand from a session that has ended. */
+  readonly forget: (prepared: PreparedRequest) => void
   readonly api: string | undefined
 }
 
@@ -32,7 +34,7 @@ export class SessionRequests {
    * @throws ForbiddenError where the session is another user's, or the caller is an app
    */
   async of (caller: Caller | undefined, allocated: (sessionKey: string) => void): Promise<PreparedRequest> {
-    const { find, api, like } = this.#options
+    const { find, forget, api, like } = this.#options
     if (caller?.kind === 'app') throw new ForbiddenError('A long-running session is a user\'s, and the caller is an app: leave the caller out to go on with a session', { wwwAuthenticate: 'Bearer error="insufficient_scope"' })
     const isNew = this.#options.sessionKey === ALLOCATE_FOR_ME
     const sessionKey = isNew ? randomBytes(32).toString('base64url') : this.#options.sessionKey
@@ -40,7 +42,9 @@ export class SessionRequests {
     if (session !== undefined && caller !== undefined && session.owner !== ownerOf(caller)) throw notYours()
     const { owner, tenantId } = session ?? headOf(caller)
     if (isNew) allocated(sessionKey)
-    return prepare(like({ sessionKey, owner, tenantId, userAssertion: caller?.assertion }), api)
+    const prepared = prepare(like({ sessionKey, owner, userTenant: tenantId, userAssertion: caller?.assertion }), api)
+    if (session === undefined) forget(prepared)
+    return prepared
   }
 }
 

@@ -130,8 +130,9 @@ export class ConfiguredTokenAcquirer implements TokenAcquirer {
     if (sessionKey === undefined) return new CallerRequests(tenantId => this.#onBehalfOfRequest(scopes, options, tenantId), api)
     return new SessionRequests({
       sessionKey,
-      like: ({ tenantId, ...session }) => ({ flow: 'longRunning', ...session, ...this.#userRequest(scopes, options, tenantId) }),
+      like: session => ({ flow: 'longRunning', ...session, ...this.#userRequest(scopes, options, session.userTenant) }),
       find: key => this.#sessions.head(key),
+      forget: prepared => this.#engine.drop(prepared),
       api,
     })
   }

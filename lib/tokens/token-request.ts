@@ -40,6 +40,8 @@ export interface LongRunningRequest extends EntraRequest {
   readonly sessionKey: string
   /** Whose session it is. */
   readonly owner: string
+  /** The owner's tenant, whichever is asked. */
+  readonly userTenant: string
   /** The caller's access token, with which the session begins, or begins anew; `undefined` where it can only go on. */
   readonly userAssertion: string | undefined
 }

@@ -2,10 +2,15 @@ import { inspect } from 'node:util'
 import t from 'tap'
 import type { AcquireTokenOptions, FastifyIdentityWebOptions } from '../../plugins/index.ts'
 import { bearer, buildOrders, ordersScope, startOrdersWorld, type OrdersWorld } from '../fixtures/orders-api.ts'
-import { MemoryStore } from '../fixtures/token-store.ts'
+import { MemoryStore, settle } from '../fixtures/token-store.ts'
+import { TokenAcquirerFactory } from '../../lib/core.ts'
+import { identityWebOf } from '../fixtures/identity-web.ts'
+import { answerJson, startRawServer } from '../fixtures/raw-server.ts'
+import { sessions } from '../fixtures/sessions.ts'
 import { TokenCipher } from '../../lib/store/token-cipher.ts'
 import { systemClock } from '../../lib/tokens/clock.ts'
-import { tenantId } from '../fixtures/todo-api.ts'
+import { clientId, secret, tenantId } from '../fixtures/todo-api.ts'
+import { otherTenantId } from '../fixtures/users.ts'
 
 const objectId = 'aaaaaaaa-0000-4000-8000-000000000001'
 const otherObjectId = 'aaaaaaaa-0000-4000-8000-000000000002'
@@ -94,13 +99,15 @@ t.test('the key of another user\'s session is of no use with one\'s own token', 
 
 t.test('two users who begin a session under one key at once never get each other\'s token', async t => {
   const world = await startOrdersWorld(t)
-  const { begin } = await startJobs(t, world)
+  const { begin, goOn } = await startJobs(t, world)
   const users = [objectId, otherObjectId]
   const tokens = await Promise.all(users.map(objectId => world.entra.issueUserToken({ objectId })))
 
   const answers = await Promise.all(tokens.map(token => begin(token, 'job-1')))
-  answers.forEach(({ status, body }, index) => t.ok(status === 403 || body.oid === users[index]))
-  t.ok(answers.some(({ status }) => status === 200))
+  t.strictSame(answers.map(({ status }) => status).sort(), [200, 403])
+  const winner = users[answers.findIndex(({ status }) => status === 200)]
+  t.match(answers.find(({ status }) => status === 200), { body: { oid: winner } })
+  t.match(await goOn('job-1'), { oid: winner })
 })
 
 t.test('without a session there is nothing to go on with, and an app begins none', async t => {
@@ -124,6 +131,83 @@ t.test('endSession forgets the refresh token and the tokens at hand, and what is
   await t.rejects(goOn(key), { code: 'FST_IDW_USER_TOKEN_REQUIRED' })
   t.strictSame(app.tokenAcquirer.diagnostics().filter(({ state }) => state !== 'failed'), [])
   await app.tokenAcquirer.endSession('there is none')
+})
+
+t.test('a session that another process ends during an acquisition is not brought back', async t => {
+  const world = await startOrdersWorld(t)
+  const store = new MemoryStore(systemClock)
+  const { app, begin } = await startJobs(t, world, { tokenCache: { store, encryptionKeys } })
+  const other = await startJobs(t, world, { tokenCache: { store, encryptionKeys } })
+  await begin(await world.entra.issueUserToken({ objectId }), 'job-1')
+  const requests = world.entra.tokenRequests.length
+  const underWay = app.downstreamApi.getForUser('Orders', anew('job-1')).catch((error: unknown) => error)
+  while (world.entra.tokenRequests.length === requests) await settle()
+
+  await other.app.tokenAcquirer.endSession('job-1')
+  t.match(await underWay, { code: 'FST_IDW_USER_TOKEN_REQUIRED' })
+  t.strictSame([...store.values.keys()], [])
+})
+
+t.test('a user who comes back to a session that another process has ended begins one, whatever tokens are at hand', async t => {
+  const world = await startOrdersWorld(t)
+  const clock = { ...systemClock, later: 0, elapsed: () => systemClock.elapsed() + clock.later }
+  const store = new MemoryStore(systemClock)
+  const options = { config: world.config, inbound: {}, tokenCache: { store, encryptionKeys, maxEntries: 100, storeManagedIdentities: false } }
+  const { downstreamApi } = identityWebOf(t, options, { clock })
+  const token = await world.entra.issueUserToken({ objectId })
+  const call = () => downstreamApi.getForUser('Orders', { acquireTokenOptions: { longRunningWebApiSessionKey: 'job-1' } }, token)
+  await call()
+  await identityWebOf(t, options).tokenAcquirer.endSession('job-1')
+  clock.later = 60_000
+
+  t.match(await call(), { oid: objectId })
+  t.match([...store.values.keys()], [/:session:/])
+})
+
+t.test('a session is of one app section: its refresh token goes to no other app', async t => {
+  const world = await startOrdersWorld(t)
+  const otherClient = '77777777-7777-4777-8777-777777777777'
+  world.entra.registerApp({ clientId: otherClient, tenantId, secrets: ['other'] })
+  const Other = { ...world.config.AzureAd, ClientId: otherClient, ClientCredentials: [{ SourceType: 'ClientSecret', ClientSecret: 'other' }] }
+  const { app, begin, goOn } = await startJobs(t, { ...world, config: { ...world.config, Other } as OrdersWorld['config'] })
+  const token = await world.entra.issueUserToken({ objectId })
+  await begin(token, 'job-1')
+
+  const options = { acquireTokenOptions: { longRunningWebApiSessionKey: 'job-1', authenticationOptionsName: 'Other' } }
+  for (const user of [undefined, token]) await t.rejects(app.downstreamApi.getForUser('Orders', options, user), { code: 'FST_IDW_TOKEN_ACQUISITION_FAILED', message: /another app/ })
+  t.equal(world.entra.tokenRequests.length, 1)
+  t.match(await goOn('job-1'), { oid: objectId })
+})
+
+t.test('a call in another tenant does not take the session there', async t => {
+  const entra = await startRawServer(t, (_, response) => answerJson(response, 200, { access_token: 'opaque', token_type: 'Bearer', expires_in: 3599, refresh_token: 'newer' }))
+  const store = new MemoryStore(systemClock)
+  const key = 'job-1'
+  const kept = sessions({ shared: { store, cipher: new TokenCipher(encryptionKeys) } })
+  await kept.keep(key, { owner: `${tenantId}/${objectId}`, client: `${entra.origin}/  ${clientId}`, tenantId, refreshToken: 'first' }, systemClock.elapsed(), true)
+  const factory = TokenAcquirerFactory.getDefaultInstance({
+    config: { AzureAd: { Instance: entra.origin, TenantId: tenantId, ClientId: clientId, ClientSecret: secret } },
+    tokenCache: { store, encryptionKeys },
+  })
+  t.teardown(() => factory.close())
+
+  const asked: string[] = []
+  for (const options of [{}, { tenant: otherTenantId }, { forceRefresh: true }]) {
+    asked.push((await factory.tokenAcquirer.getTokenForUser(ordersScope, { longRunningWebApiSessionKey: key, ...options })).tenantId!)
+  }
+  t.strictSame(asked, [tenantId, otherTenantId, tenantId])
+  t.match(await kept.find(key), { owner: `${tenantId}/${objectId}`, tenantId, refreshToken: 'newer' })
+})
+
+t.test('a store of sessions that does not work says nothing of Entra ID, which others go on to ask', async t => {
+  const world = await startOrdersWorld(t)
+  const store = new MemoryStore(systemClock)
+  const { app, begin } = await startJobs(t, world, { tokenCache: { store, encryptionKeys } })
+  store.before = operation => { if (operation.startsWith('set')) throw new Error('the store is full') }
+
+  for (const key of ['job-1', 'job-2', 'job-3']) t.match(await begin(await world.entra.issueUserToken({ objectId }), key), { status: 503 })
+  world.entra.fail({ endpoint: 'token', status: 503, times: 1 })
+  t.match(await app.downstreamApi.getForUser('Orders', undefined, await world.entra.issueUserToken({ objectId })), { oid: objectId })
 })
 
 t.test('a session survives a restart where a shared store is configured, and ends for all processes', async t => {
@@ -150,7 +234,7 @@ t.test('refresh tokens are encrypted wherever they lie, and nothing of session o
 
   const [[name = '', { value = '' } = {}] = []] = store.values
   const { refreshToken, ...head } = JSON.parse(new TokenCipher(encryptionKeys).decrypt(value, name)!) as Record<string, string>
-  t.strictSame(head, { owner: `${tenantId}/${objectId}`, tenantId })
+  t.strictSame(head, { owner: `${tenantId}/${objectId}`, client: `${world.entra.instance}  ${clientId}`, tenantId })
   t.match(refreshToken, /^\S{20,}$/)
   const kept = JSON.stringify([...store.values])
   for (const secret of [key, objectId, tenantId, refreshToken!]) t.notOk(kept.includes(secret))
