@@ -4,7 +4,7 @@ import type { Caller as RequestCaller } from '../inbound/caller.ts'
 import type { Logger } from '../logger.ts'
 import { HeaderPlans } from './header-plans.ts'
 import { identityOf, type Caller, type Identity, type IdentityOptions } from './identity.ts'
-import type { AcquiredToken, ConfiguredTokenAcquirer } from './token-acquirer.ts'
+import type { AcquiredToken, ConfiguredTokenAcquirer, TokenPlan } from './token-acquirer.ts'
 import type { TokenSource } from './token.ts'
 
 /** How a header is wanted. */
@@ -94,19 +94,19 @@ export class TokenHeaderProvider implements AuthorizationHeaderProvider {
   async #header (caller: Caller, scope: string | readonly string[], options: AuthorizationHeaderProviderOptions | undefined, user?: unknown): Promise<string> {
     const known = this.#plans.get(caller, scope, options)
     const prepared = known && this.#acquirer.requestOf(known, user, this.#context.requestCaller?.(), () => options)
-    const token = (prepared && this.#acquirer.atHand(prepared instanceof Promise ? await prepared : prepared)) ?? (await this.#acquire(caller, scope, options, user)).token
+    const token = (prepared && this.#acquirer.atHand(prepared instanceof Promise ? await prepared : prepared)) ?? (await this.#acquire(caller, scope, options, user, known)).token
     return token.authorizationHeader
   }
 
-  async #acquire (caller: Caller, scope: string | readonly string[], given: AuthorizationHeaderProviderOptions | undefined, user?: unknown): Promise<AcquiredToken> {
+  async #acquire (caller: Caller, scope: string | readonly string[], given: AuthorizationHeaderProviderOptions | undefined, user?: unknown, known?: TokenPlan): Promise<AcquiredToken> {
     const { logger, signal, requestCaller, identityFor = byOptions } = this.#context
     const scopes = [scope].flat()
     const options = checkAuthorizationHeaderOptions(given ?? {}, 'options')
     const { identity, acquireTokenOptions } = identityFor(caller, scopes, { ...options, acquireTokenOptions: options.acquireTokenOptions ?? {} })
     const { forceRefresh, signal: ofOptions } = acquireTokenOptions
-    const plan = this.#acquirer.plan(identity, scopes, acquireTokenOptions)
+    const plan = known ?? this.#acquirer.plan(identity, scopes, acquireTokenOptions)
     const isPlain = !forceRefresh && acquireTokenOptions.claims === undefined && acquireTokenOptions.longRunningWebApiSessionKey === undefined && ofOptions === undefined
-    if (isPlain) this.#plans.set(caller, scope, given, plan)
+    if (isPlain && known === undefined) this.#plans.set(caller, scope, given, plan)
     const prepared = await this.#acquirer.requestOf(plan, user, requestCaller?.(), () => given)
 
     const signals = [ofOptions, signal?.()].filter(signal => signal !== undefined)

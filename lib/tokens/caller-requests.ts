@@ -11,6 +11,8 @@ export class CallerRequests {
   readonly #like: (tenantId: string) => OnBehalfOfRequest
   readonly #api: string | undefined
   readonly #tenants = new LRUCache<string, UserRequests>({ max: MAX_TENANTS })
+  /** Callers keep no requests of what one call alone asks for: they would outlive it by far. */
+  #isUsedAgain = false
 
   /** @param like the request for any caller of a tenant */
   constructor (like: (tenantId: string) => OnBehalfOfRequest, api: string | undefined) {
@@ -20,7 +22,12 @@ export class CallerRequests {
 
   /** @throws ForbiddenError when the caller is an app, which cannot be called on behalf of */
   of (caller: Caller): PreparedRequest {
-    return caller.preparedFor(this) ?? caller.prepare(this, this.#prepare(caller))
+    const known = caller.preparedFor(this)
+    if (known !== undefined) return known
+    const request = this.#prepare(caller)
+    if (this.#isUsedAgain) return caller.prepare(this, request)
+    this.#isUsedAgain = true
+    return request
   }
 
   #prepare (caller: Caller): PreparedRequest {
