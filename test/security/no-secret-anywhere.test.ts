@@ -1,6 +1,7 @@
 import t from 'tap'
 import { inspect } from 'node:util'
 import { build, logOf, startWorld } from '../fixtures/build.ts'
+import { bearer, ordersScope, startOrdersWorld } from '../fixtures/orders-api.ts'
 import { startRawServer } from '../fixtures/raw-server.ts'
 import { appSettings, clientId, scope, secret, tenantId } from '../fixtures/todo-api.ts'
 
@@ -54,6 +55,47 @@ t.test('no secret is in an error of Entra ID, also when it echoes what it was se
     t.match(error, { code: 'FST_IDW_TOKEN_ACQUISITION_FAILED' })
     assertNone(t, [secret, encodeURIComponent(secret)], seen(error), 'the error')
   }
+})
+
+t.test('no token of a user, refresh token or session key is in a log line or an error, also when Entra ID echoes them', async t => {
+  const world = await startOrdersWorld(t)
+  const refreshToken = 'a-refresh-token-0123456789abcdefghijklmnopqrstuvwxyz'
+  let answers = 0
+  const echo = await startRawServer(t, ({ body, headers }, response) => {
+    const echoed = JSON.stringify({ error: 'invalid_grant', error_description: `AADSTS50013: ${decodeURIComponent(body)} ${body} ${JSON.stringify(headers)}`, error_codes: [50013] })
+    const given = JSON.stringify({ access_token: 'opaque', token_type: 'Bearer', expires_in: 3599, refresh_token: refreshToken })
+    const isFirst = answers++ === 0
+    response.writeHead(isFirst ? 200 : 400, { 'content-type': 'application/json' }).end(isFirst ? given : echoed)
+  })
+  const { log, lines } = logOf()
+  const { AzureAd, Orders } = world.config
+  const config = { AzureAd, Orders, Echo: { ...AzureAd, Instance: echo.origin }, Nobody: { ...AzureAd, Instance: 'http://127.0.0.1:1/' } }
+  const app = await build(t, { config, inbound: true }, app => {
+    app.get('/mine', { config: { auth: {} } }, request => request.downstreamApi.getForUser('Orders', { acquireTokenOptions: { authenticationOptionsName: 'Echo' } }))
+  }, log)
+  const token = await world.entra.issueUserToken()
+  const options = { longRunningWebApiSessionKey: 'AllocateForMe', authenticationOptionsName: 'Echo' }
+  await app.tokenAcquirer.getTokenForUser(ordersScope, options, token)
+  const { longRunningWebApiSessionKey: key } = options
+  const secrets = [token.split('.').slice(1).join('.'), refreshToken, key, secret]
+
+  const calls = [
+    () => app.tokenAcquirer.getTokenForUser(ordersScope, { authenticationOptionsName: 'Echo' }, token),
+    () => app.tokenAcquirer.getTokenForUser(ordersScope, { authenticationOptionsName: 'Nobody' }, token),
+    () => app.tokenAcquirer.getTokenForUser(ordersScope, { ...options, forceRefresh: true }),
+    () => app.tokenAcquirer.getTokenForUser(ordersScope, { ...options, forceRefresh: true }, token),
+    () => app.tokenAcquirer.getTokenForUser(ordersScope, { ...options, authenticationOptionsName: 'AzureAd' }, token),
+    () => app.tokenAcquirer.getTokenForUser(ordersScope, {}, `${token}x`),
+  ]
+  for (const call of calls) {
+    const error = await call().then(() => undefined, (error: unknown) => error)
+    t.match(error, { code: /^FST_IDW_/ })
+    assertNone(t, secrets, seen(error), `the error of ${call}`)
+  }
+  t.match(await app.inject({ url: '/mine', headers: bearer(token) }), { statusCode: 401 })
+  assertNone(t, secrets, JSON.stringify(lines), 'the log')
+  assertNone(t, secrets, inspect(app, { depth: 9, showHidden: true }), 'the application')
+  assertNone(t, secrets, seen([app.downstreamApi, app.tokenAcquirer, app.tokenAcquirer.diagnostics()]), 'the clients')
 })
 
 t.test('no token is in an error of a downstream API that echoes it, also where the cut goes through it', async t => {
