@@ -14,6 +14,8 @@ const credentialRefusals = new Set([700027, 700024, 7000214, 1000502, 7000274, 7
 const emptySuccesses = new Set(['no_access_token', 'no_valid_token', 'non_json_response'])
 // What only the user can cure. MSAL takes an invalid_grant for that only with some suberrors, while an assertion that has ended has none.
 const needsOfUser = new Set(['interaction_required', 'consent_required', 'login_required', 'invalid_grant'])
+// An invalid_grant that no user can cure: the app exchanges a token that is for another app.
+const faultsOfApp = new Set([500131])
 
 export interface FailedAcquisition {
   readonly provider: Provider
@@ -54,7 +56,7 @@ export function toAcquisitionError (error: unknown, evidence: WireEvidence, { pr
 
   const retryable = isTransient(provider, status, body)
   const cause = new Error(`${who} said: ${refusalOf(error) ?? (descriptionOf(body) || reasonOf(error))}`, { cause: error })
-  if (onBehalfOf !== undefined && !retryable && needsOfUser.has(String(said.oauthError))) {
+  if (onBehalfOf !== undefined && !retryable && needsOfUser.has(String(said.oauthError)) && !said.errorCodes.some(code => faultsOfApp.has(code))) {
     const { errorCodes, oauthError, correlationId, traceId } = said
     const claims = text(body?.['claims'])
     return challengeUser(onBehalfOf, { errorCodes, oauthError, correlationId, traceId, suberror: text(body?.['suberror']), claims: claims && decodeClaims(claims) }, { cause })

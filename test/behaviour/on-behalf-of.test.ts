@@ -226,6 +226,19 @@ t.test('each thing that Entra ID needs of the user is a challenge with its own e
   t.match(await mine(app, token), { status: 200, body: { oid: objectId } })
 })
 
+t.test('a token that is for another app than the one that asks is the server\'s fault, which no client is sent to a user for', async t => {
+  const world = await startOrdersWorld(t)
+  const otherClient = '77777777-7777-4777-8777-777777777777'
+  world.entra.registerApp({ clientId: otherClient, tenantId, secrets: ['other'] })
+  const Other = { ...world.config.AzureAd, ClientId: otherClient, ClientCredentials: [{ SourceType: 'ClientSecret', ClientSecret: 'other' }] }
+  const Orders = { ...world.config.Orders, AcquireTokenOptions: { AuthenticationOptionsName: 'Other' } }
+  const app = await build(t, { config: { ...world.config, Orders, Other }, inbound: true }, app => {
+    app.get('/mine', { config: { auth: {} } }, request => request.downstreamApi.getForUser('Orders'))
+  })
+
+  t.match(await mine(app, await world.entra.issueUserToken({ objectId })), { status: 500, body: { code: 'FST_IDW_TOKEN_ACQUISITION_FAILED', message: /AADSTS500131/ }, challenge: undefined })
+})
+
 t.test('one user\'s refusal or throttling never answers another', async t => {
   const world = await startOrdersWorld(t)
   const app = await buildOrders(t, world)
