@@ -2,10 +2,8 @@ import { randomBytes } from 'node:crypto'
 import { ForbiddenError, UserTokenRequiredError } from '../errors.ts'
 import type { Caller } from '../inbound/caller.ts'
 import { notYours, ownerOf, type SessionHead } from '../sessions/sessions.ts'
+import { ALLOCATE_FOR_ME } from './session-key.ts'
 import { prepare, type LongRunningRequest, type PreparedRequest } from './token-request.ts'
-
-/** The session key that stands for one that is yet to be made, as in .NET. */
-export const ALLOCATE_FOR_ME = 'AllocateForMe'
 
 export interface SessionRequestsOptions {
   /** As the call has it. */

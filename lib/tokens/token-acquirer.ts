@@ -5,7 +5,7 @@ import type { AppConfiguration, Configuration } from '../configuration/configura
 import type { AcquireTokenOptions, ManagedIdentityOptions } from '../configuration/schema.ts'
 import { DEFAULT_APP_SECTION } from '../configuration/app-options.ts'
 import { checkAcquireTokenOptions } from '../configuration/override.ts'
-import { NoAuthorityError, UserTokenRequiredError } from '../errors.ts'
+import { IdentityNotAllowedError, NoAuthorityError, UserTokenRequiredError } from '../errors.ts'
 import type { Caller } from '../inbound/caller.ts'
 import type { Logger } from '../logger.ts'
 import { CallerRequests } from './caller-requests.ts'
@@ -123,10 +123,14 @@ export class ConfiguredTokenAcquirer implements TokenAcquirer {
    *
    * @param options have been checked
    * @param api service name of the downstream API that the token is for
+   * @throws IdentityNotAllowedError where the app is asked to go on for a user
    */
   plan (identity: Identity, scopes: readonly string[], options: AcquireTokenOptions, api?: string): TokenPlan {
-    if (identity !== 'user') return this.prepare(identity, scopes, options, api)
     const { longRunningWebApiSessionKey: sessionKey } = options
+    if (identity !== 'user') {
+      if (sessionKey !== undefined) throw new IdentityNotAllowedError('A long-running session is a user\'s, and the call is made as the app: use a …ForUser method, or leave longRunningWebApiSessionKey out')
+      return this.prepare(identity, scopes, options, api)
+    }
     if (sessionKey === undefined) return new CallerRequests(tenantId => this.#onBehalfOfRequest(scopes, options, tenantId), api)
     return new SessionRequests({
       sessionKey,

@@ -110,6 +110,33 @@ t.test('two users who begin a session under one key at once never get each other
   t.match(await goOn('job-1'), { oid: winner })
 })
 
+t.test('options that two calls share never hold the key of the one for the other', async t => {
+  const world = await startOrdersWorld(t)
+  const { app } = await startJobs(t, world)
+  const shared: AcquireTokenOptions = { longRunningWebApiSessionKey: 'AllocateForMe' }
+  const tokens = await Promise.all([objectId, otherObjectId].map(objectId => world.entra.issueUserToken({ objectId })))
+
+  const outcomes = await Promise.allSettled(tokens.map(token => app.downstreamApi.getForUser<{ oid: string }>('Orders', { acquireTokenOptions: shared }, token)))
+  t.match(outcomes.find(({ status }) => status === 'rejected'), { reason: { code: 'FST_IDW_CONFIG_INVALID', message: /no other call has/ } })
+  const [first] = outcomes.filter(({ status }) => status === 'fulfilled') as PromiseFulfilledResult<{ oid: string }>[]
+  t.match(await app.downstreamApi.getForUser('Orders', { acquireTokenOptions: shared }), { oid: first?.value.oid })
+})
+
+t.test('a call that goes on for a user is never made as the app', async t => {
+  const world = await startOrdersWorld(t)
+  const App = { ...world.config.Orders, Scopes: ['api://orders/.default'], RequestAppToken: true }
+  const { app, begin } = await startJobs(t, { ...world, config: { ...world.config, App } as OrdersWorld['config'] })
+  const { body: { key } } = await begin(await world.entra.issueUserToken({ objectId }))
+
+  const acquireTokenOptions = { longRunningWebApiSessionKey: key }
+  const refused = { code: 'FST_IDW_IDENTITY_NOT_ALLOWED' }
+  await t.rejects(app.downstreamApi.callApi('App', { acquireTokenOptions }), refused)
+  await t.rejects(app.downstreamApi.getForApp('App', { acquireTokenOptions }), refused)
+  await t.rejects(app.tokenAcquirer.getTokenForApp('api://orders/.default', acquireTokenOptions), refused)
+  await t.rejects(app.authorizationHeaderProvider.createAuthorizationHeader('api://orders/.default', { requestAppToken: true, acquireTokenOptions }), refused)
+  t.match(await app.downstreamApi.getForUser('App', { acquireTokenOptions }), { oid: objectId })
+})
+
 t.test('without a session there is nothing to go on with, and an app begins none', async t => {
   const world = await startOrdersWorld(t)
   const { app, goOn } = await startJobs(t, world)
