@@ -269,6 +269,45 @@ t.test('refresh tokens are encrypted wherever they lie, and nothing of session o
   t.notOk(inspect(app, { depth: 9, showHidden: true }).includes(key))
 })
 
+t.test('a claims challenge of the API is met with the refresh token of the session, with no user at hand', async t => {
+  const world = await startOrdersWorld(t)
+  const { begin, goOn } = await startJobs(t, world)
+  const { body: { key } } = await begin(await world.entra.issueUserToken({ objectId }))
+  const claims = Buffer.from('{"access_token":{"nbf":{"essential":true,"value":"1"}}}').toString('base64')
+  let challenges = 0
+  world.ordersApi.interrupt = () => challenges++ === 0 ? { status: 401, headers: { 'www-authenticate': `Bearer error="insufficient_claims", claims="${claims}"` } } : undefined
+
+  t.match(await goOn(key), { oid: objectId })
+  t.match(world.entra.tokenRequests.at(-1), { body: { grant_type: 'refresh_token', claims: /"nbf"/ } })
+  await goOn(key)
+  t.equal(world.entra.tokenRequests.length, 2, 'the new token serves the calls that follow')
+})
+
+t.test('sessions of many users over one store, with faults and ends, never give one user the answers of another', async t => {
+  const world = await startOrdersWorld(t)
+  const store = new MemoryStore(systemClock)
+  const [ours, theirs] = [await startJobs(t, world, { tokenCache: { store, encryptionKeys } }), await startJobs(t, world, { tokenCache: { store, encryptionKeys } })]
+  let count = 0
+  world.entra.fail({ endpoint: 'token', status: 503, times: Infinity, when: () => ++count % 7 === 0 })
+  const answers = { own: 0, other: 0, failed: 0 }
+
+  // Every two users share a key, which is the first one's who comes.
+  await Promise.all(Array.from({ length: 40 }, async (_, user) => {
+    const id = `bbbbbbbb-0000-4000-8000-0000000000${10 + user}`
+    const token = await world.entra.issueUserToken({ objectId: id })
+    const key = `job-${user >> 1}`
+    for (let call = 0; call < 6; call++) {
+      const { app } = (call + user) % 2 === 0 ? ours : theirs
+      if (call === 3) await app.tokenAcquirer.endSession(key)
+      const answer = await app.downstreamApi.getForUser<{ oid: string }>('Orders', call % 2 === 0 ? anew(key) : { acquireTokenOptions: { longRunningWebApiSessionKey: key } }, token).catch(() => undefined)
+      answers[answer === undefined ? 'failed' : answer.oid === id ? 'own' : 'other']++
+    }
+  }))
+  t.comment(JSON.stringify(answers))
+  t.equal(answers.other, 0)
+  t.ok(answers.own > 40)
+})
+
 t.test('while the store does not work, sessions that the process has seen go on, and others are told to come again', async t => {
   const world = await startOrdersWorld(t)
   const store = new MemoryStore(systemClock)
