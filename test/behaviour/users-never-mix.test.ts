@@ -95,9 +95,9 @@ function withFaults ({ entra }: OrdersWorld): () => void {
 async function run (t: { teardown (work: () => unknown): unknown }, input: object): Promise<unknown> {
   const child: ChildProcess = fork(member, { execArgv: [], env: { PATH: process.env['PATH'], _TAPJS_PROCESSINFO_COVERAGE_: '0' } })
   t.teardown(() => child.kill('SIGKILL'))
-  await once(child, 'message')
   const ended = once(child, 'exit').then(([code]) => { throw new Error(`a process ended with ${code}`) })
   ended.catch(() => {})
+  await Promise.race([once(child, 'message'), ended])
   child.send(input)
   const [result] = await Promise.race([once(child, 'message'), ended]) as unknown[]
   return result
