@@ -342,3 +342,38 @@ t.test('a session key in a section or a route\'s config, which all callers would
     app.get('/x', { config: { downstreamApi: { Orders: { acquireTokenOptions: { longRunningWebApiSessionKey: 'all' } } } } }, () => '')
   }), { code: 'FST_IDW_CONFIG_INVALID', message: /is of one user/ })
 })
+
+t.test('an app with a token of its own begins no session, and goes on with none', async t => {
+  const world = await startOrdersWorld(t)
+  const { app } = await startJobs(t, world)
+  const form = new URLSearchParams({ grant_type: 'client_credentials', client_id: clientId, client_secret: secret, scope: 'api://todo/.default' })
+  const { access_token: ofApp } = await (await fetch(`${world.entra.instance}${tenantId}/oauth2/v2.0/token`, { method: 'POST', body: form })).json() as { access_token: string }
+  for (const key of ['AllocateForMe', 'job-1']) {
+    await t.rejects(app.downstreamApi.getForUser('Orders', { acquireTokenOptions: { longRunningWebApiSessionKey: key } }, ofApp), { code: 'FST_IDW_FORBIDDEN', message: /the caller is an app/ }, key)
+  }
+})
+
+t.test('without a refresh token no session begins; one that goes on keeps the last', async t => {
+  const world = await startOrdersWorld(t)
+  const { app, begin } = await startJobs(t, world)
+  const token = await world.entra.issueUserToken({ objectId })
+  const accessToken = (await app.tokenAcquirer.getTokenForUser(ordersScope, {}, token)).accessToken
+  const body = JSON.stringify({ token_type: 'Bearer', expires_in: 3600, access_token: accessToken })
+
+  world.entra.fail({ endpoint: 'token', body, times: 1 })
+  t.match(await begin(token, 'job-1'), { status: 500, body: { code: 'FST_IDW_TOKEN_ACQUISITION_FAILED', message: /no refresh token\. Allow the app offline_access/ } })
+  t.equal((await begin(token, 'job-1')).status, 200)
+  world.entra.fail({ endpoint: 'token', body, times: 1 })
+  for (let call = 0; call < 2; call++) t.match(await app.downstreamApi.getForUser('Orders', anew('job-1')), { oid: objectId })
+})
+
+t.test('an outage of Entra ID is no reason to begin a session anew', async t => {
+  const world = await startOrdersWorld(t)
+  const { app, begin } = await startJobs(t, world, { tokenTimeout: 300 })
+  const token = await world.entra.issueUserToken({ objectId })
+  await begin(token, 'job-1')
+  world.entra.fail({ endpoint: 'token', status: 503, times: Infinity })
+
+  await t.rejects(app.downstreamApi.getForUser('Orders', anew('job-1'), token), { code: 'FST_IDW_TOKEN_ACQUISITION_FAILED', statusCode: 503 })
+  t.ok(world.entra.tokenRequests.slice(1).every(({ body }) => body['grant_type'] === 'refresh_token'))
+})

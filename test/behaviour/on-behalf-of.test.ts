@@ -185,6 +185,17 @@ t.test('the header provider of a request gives the header of its caller, at once
   t.equal(world.entra.tokenRequests.length, 1)
 })
 
+t.test('headers for one user after the other, each named by a token that is seen for the first time, are each their own', async t => {
+  const world = await startOrdersWorld(t)
+  const { authorizationHeaderProvider: provider } = await buildOrders(t, world)
+  const oids: unknown[] = []
+  for (const user of [objectId, otherObjectId]) {
+    const header = await provider.createAuthorizationHeaderForUser([ordersScope], undefined, await world.entra.issueUserToken({ objectId: user }))
+    oids.push((JSON.parse(Buffer.from(header.split('.')[1]!, 'base64url').toString()) as { oid: string }).oid)
+  }
+  t.strictSame(oids, [objectId, otherObjectId])
+})
+
 t.test('what Entra ID needs of the user reaches the client in WWW-Authenticate, whatever the error handler makes of it', async t => {
   const world = await startOrdersWorld(t)
   const claims = { access_token: { capolids: { essential: true } } }

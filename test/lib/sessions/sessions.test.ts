@@ -1,5 +1,5 @@
 import t from 'tap'
-import { clientOf, type Session } from '../../../lib/sessions/sessions.ts'
+import { clientOf, ownerOf, type Session } from '../../../lib/sessions/sessions.ts'
 import type { TokenStore } from '../../../lib/store/token-store.ts'
 import { FakeClock } from '../../fixtures/fake-clock.ts'
 import { sessions } from '../../fixtures/sessions.ts'
@@ -36,6 +36,11 @@ t.test('it is the same in two processes, where the store can tell who was first'
 
   const again = await Promise.allSettled([ours, theirs].map(kept => kept.keep('other job', bob, clock.elapsed(), true)))
   t.match(again, [{ status: 'fulfilled' }, { status: 'fulfilled' }], 'one user may begin twice')
+})
+
+t.test('a session belongs to the user as the tenant knows them, or else as the app does', async t => {
+  t.equal(ownerOf({ tenantId: 'contoso', claims: { oid: 'alice', sub: 'pairwise' } }), 'contoso/alice')
+  t.equal(ownerOf({ tenantId: 'contoso', claims: { sub: 'pairwise' } }), 'contoso/pairwise')
 })
 
 t.test('what cannot be read is no session, and is replaced', async t => {
