@@ -32,6 +32,9 @@ interface Loaded {
 /** Milliseconds after which certificates are loaded anew, when a token comes that none opens. */
 const COOLDOWN = 60_000
 
+/** How tokens may be encrypted. Compressed ones are not taken, whose few bytes may hold a lot (RFC 8725 section 3.6). */
+const accepted = { keyManagementAlgorithms: ['RSA-OAEP', 'RSA-OAEP-256'], contentEncryptionAlgorithms: ['A128CBC-HS256', 'A256CBC-HS512', 'A128GCM', 'A256GCM'], maxDecompressedLength: 0 }
+
 /**
  * Opens tokens that are encrypted for the API (RFC 7516), with the certificates of `TokenDecryptionCredentials`.
  *
@@ -97,7 +100,7 @@ async function open (token: string, certificates: readonly Certificate[]): Promi
   const named = certificates.filter(certificate => namesOf(certificate).some(name => name === kid || name === x5t))
   for (const { privateKey } of named.length > 0 ? named : certificates) {
     try {
-      const { plaintext } = await compactDecrypt(token, privateKey, { keyManagementAlgorithms: ['RSA-OAEP', 'RSA-OAEP-256'], contentEncryptionAlgorithms: ['A128CBC-HS256', 'A256CBC-HS512', 'A128GCM', 'A256GCM'] })
+      const { plaintext } = await compactDecrypt(token, privateKey, accepted)
       return Buffer.from(plaintext).toString()
     } catch {
       // Encrypted for another: the next may open it.

@@ -60,6 +60,11 @@ t.test('what a hostile header asks for is not done', async t => {
   for (const token of ['a.b.c.d.e', '....', 'x'.repeat(16_000)]) await t.rejects(decryption.decrypt(token), { code: 'FST_IDW_UNAUTHORIZED', statusCode: 401 }, token.slice(0, 9))
 })
 
+t.test('a token that was compressed before it was encrypted is not opened: a few bytes could hold a lot', async t => {
+  const { decryption } = decryptionOf([one])
+  for (const text of ['the token', 'x'.repeat(200_000)]) await t.rejects(decryption.decrypt(await encrypt(one, { zip: 'DEF' }, text)), { code: 'FST_IDW_UNAUTHORIZED', statusCode: 401 }, `${text.length} characters`)
+})
+
 t.test('a certificate that replaces the one at hand is found with the first token that needs it, a minute after the last look', async t => {
   const { decryption, given, clock, loads } = decryptionOf([one])
   t.equal(await decryption.decrypt(await encrypt(one)), 'the token')
