@@ -36,6 +36,8 @@ const MAX_STALE = 24 * HOUR
 /** For which an unknown `kid` does not lead to another request. */
 const COOLDOWN = 30 * SECOND
 const FIRST_BACK_OFF = SECOND
+/** For which an authority that has failed is not waited for again, where there are keys that may be used meanwhile. */
+const PATIENCE = MINUTE
 
 /**
  * The keys of one authority, fetched once for all who want them.
@@ -51,6 +53,8 @@ export class SigningKeys {
   /** On {@link Clock.elapsed}: when they may be asked for again. */
   #notBefore = -Infinity
   #failures = 0
+  /** On {@link Clock.elapsed}. */
+  #failedAt = -Infinity
 
   constructor (options: SigningKeysOptions) {
     this.#options = options
@@ -63,9 +67,12 @@ export class SigningKeys {
     return age < MAX_AGE
   }
 
-  /** Fetches newer keys unless those at hand are fresh, or the authority has just been asked. Never rejects. */
+  /** Fetches newer keys unless those at hand are fresh, or the authority has just been asked. While it fails, nobody waits for it who has keys to go on with. Never rejects. */
   async refresh (): Promise<void> {
-    if (!this.areFresh) await this.#fetchAgain()
+    if (this.areFresh) return
+    const fetching = this.#fetchAgain()
+    const isFailing = this.#options.clock.elapsed() - this.#failedAt < PATIENCE
+    if (!isFailing || this.#age >= MAX_STALE) await fetching
   }
 
   /** The key of that name, where that can be said without asking. */
@@ -119,8 +126,10 @@ export class SigningKeys {
       this.#replace(await fetch())
       this.#fetchedAt = clock.elapsed()
       this.#failures = 0
+      this.#failedAt = -Infinity
       this.#notBefore = clock.elapsed() + COOLDOWN
     } catch (error) {
+      this.#failedAt = clock.elapsed()
       this.#notBefore = clock.elapsed() + Math.min(FIRST_BACK_OFF * 2 ** this.#failures++, COOLDOWN)
       onFailure(error)
     }

@@ -162,3 +162,44 @@ t.test('an authority that fails is asked again after a second, and after twice a
   await clock.advance(SECOND)
   t.match(await keys.find('b'), { kid: 'b' }, 'success starts anew')
 })
+
+t.test('nobody waits for an authority that has just failed, while the last good keys may be used', async t => {
+  const { keys, state, clock, failures } = keysOf()
+  await keys.find('a')
+  const waiting: ((error: Error) => void)[] = []
+  state.answer = () => new Promise((_resolve, reject) => waiting.push(reject))
+  await clock.advance(HOUR)
+  const first = keys.find('a')
+  t.equal(waiting.length, 1, 'whoever comes first waits, since the key may have been taken out')
+  waiting.shift()!(new Error('no answer'))
+  t.match(await first, { kid: 'a' })
+
+  for (const wait of [1, 2, 4, 8, 16, 30, 30]) {
+    await clock.advance(wait * SECOND)
+    t.match(await keys.find('a'), { kid: 'a' })
+    t.equal(waiting.length, 1, 'it is asked meanwhile')
+    waiting.shift()!(new Error('no answer'))
+    await new Promise(setImmediate)
+  }
+  t.equal(failures.length, 8)
+
+  await clock.advance(10 * MINUTE)
+  state.answer = async () => published('b')
+  t.equal(await keys.find('a'), undefined, 'after a while without a request it is waited for again')
+})
+
+t.test('where there are no keys that may be used, everybody waits for them, also after a failure', async t => {
+  const { keys, state, clock } = keysOf()
+  state.answer = async () => { throw new Error('down') }
+  await t.rejects(keys.find('a'))
+  await clock.advance(SECOND)
+  state.answer = async () => published('a')
+  t.match(await keys.find('a'), { kid: 'a' })
+
+  state.answer = async () => { throw new Error('down') }
+  await clock.advance(24 * HOUR - SECOND)
+  t.match(await keys.find('a'), { kid: 'a' })
+  state.answer = async () => published('a')
+  await clock.advance(SECOND)
+  t.match(await keys.find('a'), { kid: 'a' })
+})
