@@ -19,6 +19,8 @@ export interface Judging {
 type Judged = Pick<Caller, 'claims' | 'kind' | 'tenantId' | 'scopes' | 'roles'>
 type Claims = Readonly<Record<string, unknown>>
 
+/** Claims that only a sign-in puts into a token. */
+const ofSignIns = ['amr', 'preferred_username', 'unique_name', 'upn']
 /** Seconds of the last moment that JavaScript has a date for. */
 const END_OF_TIME = 8_640_000_000_000
 
@@ -90,11 +92,12 @@ function requireClient (claims: Claims, version: TokenVersion, { clients, public
   if (!publicClients && authentication !== '1' && authentication !== '2') throw tokenRefused('it was given to an app that has not proved itself')
 }
 
-/** Scopes are of users, and roles alone are of apps: a token with neither lets do nothing. */
-function rightsOf ({ scp, roles, idtyp }: Claims): { kind: CallerKind, scopes: readonly string[], roles: readonly string[] } {
+/** Scopes are of users, and roles alone are of apps: a token with neither lets do nothing. Where it does not say whose it is (`idtyp`), nobody has signed in for an app's. */
+function rightsOf (claims: Claims): { kind: CallerKind, scopes: readonly string[], roles: readonly string[] } {
+  const { scp, roles, idtyp } = claims
   const scopes = typeof scp === 'string' ? scp.split(' ').filter(Boolean) : []
   const assigned = Array.isArray(roles) ? roles.filter(role => typeof role === 'string') : []
-  if (idtyp === 'app' || (idtyp === undefined && scopes.length === 0)) {
+  if (idtyp === 'app' || (idtyp === undefined && scopes.length === 0 && !ofSignIns.some(claim => claim in claims))) {
     if (assigned.length === 0) throw tokenRefused('it has no app role')
     return { kind: 'app', scopes: [], roles: assigned }
   }

@@ -118,6 +118,26 @@ t.test('what is no access token is refused: an ID token names no app that it was
   await t.rejects(enterWith({ ver: '1.0', iss: authority.issuer(tenantId, '1.0') }), refused(/it is no access token/), 'version 1.0 has appid')
 })
 
+t.test('a refresh token and a token of Microsoft Graph, whose signature is of another nonce, are refused', async t => {
+  const { authority, enter } = await openDoor(t)
+  for (const opaque of ['1.AXoA_refresh-token', 'M.C123_BAY.0.U.-abc', '0.AAAA.BBBB']) await t.rejects(enter(opaque), { code: 'FST_IDW_UNAUTHORIZED', statusCode: 401 }, opaque)
+  const claims = authority.user({ aud: '00000003-0000-0000-c000-000000000000' })
+  await t.rejects(enter(await authority.sign(claims, { nonce: 'n' })), refused(/for another API/))
+  // What Graph's clients get has the nonce in the header, and is signed as if its hash stood there.
+  const [, payload, signature] = (await authority.sign(claims, { nonce: 'hash of n' })).split('.')
+  const header = Buffer.from(JSON.stringify({ typ: 'JWT', nonce: 'n', alg: 'RS256', kid: authority.keys[0]!.kid })).toString('base64url')
+  await t.rejects(enter(`${header}.${payload}.${signature}`), refused(/its signature does not hold/))
+})
+
+t.test('a user who has app roles and no scope is no app, also where the token does not say whose it is', async t => {
+  const { authority, enterWith } = await openDoor(t)
+  const roles = { scp: undefined, roles: ['Todo.Run'] }
+  const v1 = { ver: '1.0', iss: authority.issuer(tenantId, '1.0'), appid: 'x' }
+  for (const claims of [{ preferred_username: 'ada@contoso.example' }, { ...v1, amr: ['pwd'] }, { ...v1, upn: 'ada@contoso.example' }, { ...v1, unique_name: 'ada@contoso.example' }]) await t.rejects(enterWith({ ...roles, ...claims }), refused(/it has no scope/), JSON.stringify(claims))
+  t.match(await enterWith(roles), { kind: 'app' })
+  t.match(await enterWith({ ...roles, idtyp: 'app' }), { kind: 'app' })
+})
+
 t.test('scopes are of users and roles of apps, and neither stands for the other', async t => {
   const { authority, callWith, call } = await buildProtected(t)
   const insufficient = (scope?: string) => ({ status: 403, body: { code: 'FST_IDW_FORBIDDEN' }, challenge: scope === undefined ? /^Bearer error="insufficient_scope", error_description="[^"]+"$/ : `scope="${scope}"` })
