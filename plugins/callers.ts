@@ -41,6 +41,8 @@ export function admitCallers (fastify: FastifyInstance, inbound: Inbound, declar
   })
 
   fastify.addHook('onRequest', (request, _reply, done) => {
+    // Contexts that were there before do not know the decorator.
+    request.user ??= null
     const { access } = declarations.of(request.routeOptions.config)
     if (access === undefined) return done()
     const caller = inbound.callerOf(request.raw.rawHeaders)

@@ -54,6 +54,17 @@ t.test('a route that was registered before, and declares what does not hold, ans
   for (const [index, status] of [500, 500, 500, 401, 500, 500].entries()) t.equal((await app.inject(`/${index}`)).statusCode, status, String(index))
 })
 
+t.test('request.user is null on an open route, also on one that was registered before in a context of its own', async t => {
+  const authority = await startAuthority(t)
+  const app = fastify()
+  t.teardown(() => app.close())
+  app.register(async child => { child.get('/before', request => ({ isNull: request.user === null })) })
+  app.get('/own', request => ({ isNull: request.user === null }))
+  await app.register(identityWeb, { config: { AzureAd: sectionOf(authority) }, inbound: true })
+  app.setNotFoundHandler((request, reply) => reply.code(404).send({ isNull: request.user === null }))
+  for (const url of ['/before', '/own', '/none']) t.strictSame((await app.inject(url)).json(), { isNull: true }, url)
+})
+
 t.test('without requireByDefault only what declares a caller needs one, HEAD of it, too', async t => {
   const { call, authority, app } = await buildProtected(t)
   for (const url of ['/anybody', '/read', '/run']) for (const method of ['GET', 'HEAD'] as const) t.match(await call(undefined, url, method), { status: 401, challenge: 'Bearer' }, `${method} ${url}`)
