@@ -45,6 +45,11 @@ export function isMicrosoftHost (host: string): boolean {
   return ['cloud', 'external-id', 'b2c'].includes(hostKind(host))
 }
 
+/** Whether the host is of External ID or B2C, and so of one tenant. */
+export function isOfCustomers (host: string): boolean {
+  return tenantHost.test(host)
+}
+
 /** The tenant that a host of External ID or B2C is named after. */
 export function tenantOfHost (host: string): string | undefined {
   const [, name] = tenantHost.exec(host) ?? []

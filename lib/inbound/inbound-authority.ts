@@ -2,7 +2,7 @@ import type { Dispatcher } from 'undici'
 import { authorityUrl } from '../authorities/authority.ts'
 import type { Discovery } from '../authorities/discovery.ts'
 import { getText } from '../authorities/get-text.ts'
-import { issuerHost } from '../authorities/hosts.ts'
+import { isOfCustomers, issuerHost } from '../authorities/hosts.ts'
 import { ANY_TENANT, type DescribedAuthority, type TokenVersion } from '../authorities/openid-configuration.ts'
 import type { Logger } from '../logger.ts'
 import type { Clock } from '../tokens/clock.ts'
@@ -75,11 +75,11 @@ export class InboundAuthority {
   }
 }
 
-/** The issuer where the authority does not tell; `undefined` where its tenant goes by a domain name, which no issuer has. */
+/** The issuer where the authority does not tell; `undefined` where it does not follow from the URL: the tenant goes by a domain name, or is one of External ID or B2C. */
 function issuerByUrl ({ instance, tenantId, policy }: DescribedAuthority, version: TokenVersion): string | undefined {
-  const tenant = isMetaTenant(tenantId) ? ANY_TENANT : isTenantId(tenantId) && policy === undefined ? tenantId : undefined
-  if (tenant === undefined) return undefined
   const { protocol, host, pathname } = new URL(instance)
+  const tenant = isMetaTenant(tenantId) ? ANY_TENANT : isTenantId(tenantId) ? tenantId : undefined
+  if (tenant === undefined || policy !== undefined || isOfCustomers(host)) return undefined
   const base = `${protocol}//${issuerHost(host, version)}${pathname}${tenant}/`
   return version === '2.0' ? `${base}v2.0` : base
 }

@@ -1,6 +1,6 @@
 import type { Authority } from '../authorities/authority.ts'
-import { hostKind } from '../authorities/hosts.ts'
-import { isMetaTenant, isTenantId, isTenantId as isGuid } from '../authorities/tenants.ts'
+import { isOfCustomers } from '../authorities/hosts.ts'
+import { isMetaTenant, isTenantId } from '../authorities/tenants.ts'
 import { missingOf, type AppConfiguration } from '../configuration/configuration.ts'
 import { inboundDefaults, type ParsedInboundOptions } from '../configuration/inbound-options.ts'
 import { ConfigurationError } from '../errors.ts'
@@ -59,7 +59,7 @@ export function inboundConfiguration (options: ParsedInboundOptions, app: AppCon
 /** Entra ID puts the client id into tokens of version 2.0, and the App ID URI into those of version 1.0; it writes ids in lower case. */
 function audiencesOf ({ audiences, clientId }: AppConfiguration): readonly string[] {
   if (audiences.length > 0 || clientId === undefined) return audiences
-  const written = isGuid(clientId.toLowerCase()) ? clientId.toLowerCase() : clientId
+  const written = isTenantId(clientId.toLowerCase()) ? clientId.toLowerCase() : clientId
   return [written, `api://${written}`]
 }
 
@@ -72,7 +72,7 @@ function tenantsOf ({ instance, tenantId, policy }: AppConfiguration & { readonl
   const own = tenantId.toLowerCase()
   const listed = wanted ?? (isTenantId(own) ? [own] : undefined)
   const tenants = listed === undefined ? 'own' : listed.includes('any') ? 'any' : new Set(listed)
-  const isOfOneTenant = policy !== undefined || ['external-id', 'b2c'].includes(hostKind(new URL(instance).host))
+  const isOfOneTenant = policy !== undefined || isOfCustomers(new URL(instance).host)
   if (isOfOneTenant || listed === undefined) return { tenants, keysOf: own }
   const [only, ...others] = new Set(listed)
   if (tenants !== 'any' && others.length === 0) return { tenants, keysOf: only! }

@@ -42,6 +42,14 @@ t.test('tokens of External ID are of the host that bears the tenant', async t =>
   for (const claims of [{ iss: `${origin}/${tenantId}/v2.0` }, { iss: issuer, tid: otherTenantId }, { iss: issuer, tid: undefined }]) await t.rejects(enterWith(claims), { code: 'FST_IDW_UNAUTHORIZED', message: /of another issuer/ }, JSON.stringify(claims))
 })
 
+t.test('the issuer of External ID and B2C follows from no URL: without their OpenID configuration nobody can be judged, which is no fault of the token', async t => {
+  const authority = await startAuthority(t)
+  for (const [origin, issuer] of [['https://contoso.ciamlogin.com', `https://${tenantId}.ciamlogin.com/${tenantId}/v2.0`], ['https://contoso.b2clogin.com', `https://contoso.b2clogin.com/${tenantId}/v2.0/`]] as const) {
+    const { enterWith } = await openDoor(t, { authority, identityDispatcher: hostsOf(t, authority, origin, {}, issuer), section: { Instance: `${origin}/`, TenantId: tenantId } })
+    await t.rejects(enterWith({ iss: issuer }), { code: 'FST_IDW_UNAUTHORIZED', statusCode: 503, wwwAuthenticate: undefined }, origin)
+  }
+})
+
 t.test('tokens of the public cloud are of login.microsoftonline.com in version 2.0, and of sts.windows.net in version 1.0', async t => {
   const authority = await startAuthority(t)
   const origin = 'https://login.microsoftonline.com'
