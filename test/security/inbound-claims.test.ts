@@ -50,6 +50,7 @@ t.test('several tenants are taken when they are listed, any but personal account
   const any = await openDoor(t, { authority, section: { TenantId: 'common' }, inbound: { tenants: ['any'] } })
   for (const tid of [tenantId, third]) await t.resolves(any.enterWith(of(tid)))
   await t.rejects(any.enterWith(of(PERSONAL_ACCOUNTS)), refused(/of a tenant that may not call/))
+  await t.rejects(any.enterWith(of('{tenantid}')), refused(/of another issuer/), 'what stands for a tenant is none')
   await t.rejects(any.enterWith({ tid: 'contoso.example', iss: authority.issuer('contoso.example') }), refused(/of another issuer/))
 
   const withPersonal = await openDoor(t, { authority, section: { TenantId: 'common' }, inbound: { tenants: [tenantId, PERSONAL_ACCOUNTS] } })
