@@ -126,7 +126,6 @@ export class SigningKeys {
       this.#replace(await fetch())
       this.#fetchedAt = clock.elapsed()
       this.#failures = 0
-      this.#failedAt = -Infinity
       this.#notBefore = clock.elapsed() + COOLDOWN
     } catch (error) {
       this.#failedAt = clock.elapsed()

@@ -48,6 +48,9 @@ t.test('the issuer of External ID and B2C follows from no URL: without their Ope
     const { enterWith } = await openDoor(t, { authority, identityDispatcher: hostsOf(t, authority, origin, {}, issuer), section: { Instance: `${origin}/`, TenantId: tenantId } })
     await t.rejects(enterWith({ iss: issuer }), { code: 'FST_IDW_UNAUTHORIZED', statusCode: 503, wwwAuthenticate: undefined }, origin)
   }
+  const [host, issuer] = ['login.contoso.example', `https://login.contoso.example/${tenantId}/v2.0`]
+  const { enterWith } = await openDoor(t, { authority, identityDispatcher: hostsOf(t, authority, `https://${host}`, {}, issuer), section: { Instance: `https://${host}/`, KnownAuthorities: [host], TenantId: tenantId, SignUpSignInPolicyId: 'B2C_1_susi' } })
+  await t.rejects(enterWith({ iss: issuer }), { code: 'FST_IDW_UNAUTHORIZED', statusCode: 503 }, 'a domain of its own')
 })
 
 t.test('tokens of the public cloud are of login.microsoftonline.com in version 2.0, and of sts.windows.net in version 1.0', async t => {
