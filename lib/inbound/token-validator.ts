@@ -58,7 +58,7 @@ export class TokenValidator {
     const tokenHash = hash('sha256', token)
     const known = this.#known(tokenHash) ?? this.#validating.get(tokenHash)
     if (known !== undefined) return known
-    const validating = this.#validate(token, tokenHash, check)
+    const validating = this.#validate(token, tokenHash, check).finally(() => this.#validating.delete(tokenHash))
     this.#validating.set(tokenHash, validating)
     return validating
   }
@@ -103,8 +103,6 @@ export class TokenValidator {
     } catch (error) {
       check?.(token)
       throw error
-    } finally {
-      this.#validating.delete(tokenHash)
     }
   }
 

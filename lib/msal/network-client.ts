@@ -75,8 +75,9 @@ export class MsalNetworkClient implements INetworkModule {
 }
 
 function withQuery (url: string, query: Readonly<Record<string, string>> = {}): string {
-  const added = new URLSearchParams(query).toString()
-  return added === '' ? url : `${url}${url.includes('?') ? '&' : '?'}${added}`
+  const whole = new URL(url)
+  for (const [name, value] of Object.entries(query)) whole.searchParams.set(name, value)
+  return whole.href
 }
 
 /** What the request has of its own goes before what the user adds. */
