@@ -19,6 +19,8 @@ interface ConfiguredCredential {
   readonly credential: ClientCredential | undefined
 }
 
+/** What can be loaded without a request. */
+const onThisMachine: ReadonlySet<string> = new Set(['Path', 'Base64Encoded'])
 /** How much of the time that is left one may take where another follows. */
 const SHARE = 0.5
 /** The same for the last: that it gave no answer must be told before the acquisition ends as if Entra ID had given none. */
@@ -87,7 +89,9 @@ export class ClientCredentials {
 
   /** Loads what is on this machine, and tells in the log what cannot be used. */
   async loadAhead (apps: Iterable<AppConfiguration>): Promise<void> {
-    const configured = await Promise.all([...new Set(apps)].map(app => this.#of(app)))
+    // Where there is nothing to load, the code that would do it stays out of the start too.
+    const loaded = [...new Set(apps)].filter(({ clientCredentials }) => clientCredentials.some(({ sourceType, skip }) => !skip && onThisMachine.has(sourceType)))
+    const configured = await Promise.all(loaded.map(app => this.#of(app)))
     await Promise.all(configured.flat().map(async ({ where, sourceType, credential }) => {
       try {
         await credential?.loadAhead?.()

@@ -63,14 +63,14 @@ t.test('of several that give no answer, each leaves time for the next, and the l
 
   const three = appWith([never, never, { sourceType: 'ClientSecret', clientSecret: 'third' }])
   const two = appWith([never, { sourceType: 'SignedAssertionFromManagedIdentity' }])
-  // So that the time begins when the test lets it pass, not when the credentials' code has been read.
-  await credentials.loadAhead([three, two])
 
   const proof = credentials.prove(three, contextOf())
+  await clock.awaited()
   await clock.advance(7_500)
   t.match(await proof, { authentication: { clientSecret: 'third' } })
 
   const failure = credentials.prove(two, contextOf()).catch((error: Error) => error)
+  await clock.awaited()
   await clock.advance(9_000)
   t.match(await failure, { code: 'FST_IDW_CREDENTIAL_NOT_LOADED', message: /\(CustomSignedAssertion\): it took longer than 5000 ms\n.*\(SignedAssertionFromManagedIdentity\): it took longer than 4000 ms$/ })
 })
