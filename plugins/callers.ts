@@ -22,28 +22,28 @@ interface Known extends FastifyRequest {
   [kCaller]?: Caller | undefined
 }
 
-const anybody = new RouteAccess()
-
 /** Who makes the request, where that has been validated. */
 export function callerOf (request: FastifyRequest): Caller | undefined {
   return (request as Known)[kCaller]
 }
 
-/** Lets callers in to the routes as these declare it. */
-export function admitCallers (fastify: FastifyInstance, inbound: Inbound, declarations: RouteDeclarations): void {
+/** Lets a caller in to the route of a request, or calls `done` with what refuses them. */
+export type AdmitCaller = (request: FastifyRequest, access: RouteAccess | undefined, done: (error?: Error) => void) => void
+
+/** Decorates requests with their callers, and gives what lets these in. */
+export function decorateCallers (fastify: FastifyInstance, inbound: Inbound, declarations: RouteDeclarations): AdmitCaller {
   fastify.decorateRequest(kCaller)
   // @fastify/jwt and @fastify/passport have it too; the last who knows the caller says who it is.
   if (!fastify.hasRequestDecorator('user')) fastify.decorateRequest('user', null)
 
   fastify.decorate('verifyBearer', async request => {
-    const { access = anybody } = declarations.of(request.routeOptions.config)
+    const { access = RouteAccess.anybody } = declarations.of(request.routeOptions.config)
     admit(request, await inbound.callerOf(request.raw.rawHeaders), access)
   })
 
-  fastify.addHook('onRequest', (request, _reply, done) => {
+  return (request, access, done) => {
     // Contexts that were there before do not know the decorator.
     request.user ??= null
-    const { access } = declarations.of(request.routeOptions.config)
     if (access === undefined) return done()
     const caller = inbound.callerOf(request.raw.rawHeaders)
     if (caller instanceof Promise) {
@@ -52,7 +52,7 @@ export function admitCallers (fastify: FastifyInstance, inbound: Inbound, declar
       admit(request, caller, access)
       done()
     }
-  })
+  }
 }
 
 /** What refuses a caller tells how it can be cured: in the header of the answer, whatever the error handler makes of the error. */

@@ -9,7 +9,7 @@ import { IdentityWeb, type Binding } from '../lib/identity-web.ts'
 import type { AuthorizationHeaderProvider } from '../lib/tokens/authorization-header-provider.ts'
 import type { TokenAcquirer } from '../lib/tokens/token-acquirer.ts'
 import type { RouteAuthOptions } from '../lib/inbound/route-access.ts'
-import { admitCallers, callerOf, sendChallenges } from './callers.ts'
+import { callerOf, decorateCallers, sendChallenges } from './callers.ts'
 import { clientGone } from './client-gone.ts'
 import { noteSecurity } from './open-api.ts'
 import { RouteDeclarations } from './route-declarations.ts'
@@ -82,12 +82,13 @@ export async function identityWeb (fastify: FastifyInstance, pluginOptions: Fast
     const limit = prewarmLimit(fastify)
     await Promise.all([identityWeb.loadCredentials(declarations.all, limit), identityWeb.prewarm(declarations.all, limit)])
   })
+  const admit = identityWeb.inbound && decorateCallers(fastify, identityWeb.inbound, declarations)
   fastify.addHook('onRequest', (request, reply, done) => {
-    declarations.of(request.routeOptions.config);
+    const { access } = declarations.of(request.routeOptions.config);
     (request as Bound)[kReply] = reply
-    done()
+    if (admit === undefined) done()
+    else admit(request, access, done)
   })
-  if (identityWeb.inbound !== undefined) admitCallers(fastify, identityWeb.inbound, declarations)
   sendChallenges(fastify)
   fastify.addHook('onClose', () => identityWeb.close())
 

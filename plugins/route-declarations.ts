@@ -17,7 +17,6 @@ export interface RouteDeclaration {
 }
 
 const noApis: RouteDeclaration['apis'] = new Map()
-const anybody = new RouteAccess()
 const users = new RouteAccess({ allow: 'user' })
 
 /** What the routes declare in `config.downstreamApi` and `config.auth`: checked when they are registered, and looked up when they are called. */
@@ -117,6 +116,6 @@ export class RouteDeclarations {
   #default (apis: RouteDeclaration['apis'] | undefined): RouteAccess | undefined {
     if (this.#inbound === undefined) return undefined
     if ([...apis?.values() ?? []].some(({ identity }) => identity === 'user')) return users
-    return this.#inbound.requireByDefault ? anybody : undefined
+    return this.#inbound.requireByDefault ? RouteAccess.anybody : undefined
   }
 }

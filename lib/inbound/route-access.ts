@@ -20,6 +20,9 @@ export interface RouteAuthOptions extends v.InferInput<typeof routeAuthOptions> 
 
 /** Who may call a route, checked. */
 export class RouteAccess {
+  /** Everybody with a token that holds. */
+  static readonly anybody = new RouteAccess()
+
   readonly scopes: readonly string[]
   readonly roles: readonly string[]
   readonly #allow: 'user' | 'app' | 'any' | undefined
