@@ -109,7 +109,7 @@ export class ForbiddenError extends IdentityWebError {
   /** Value of the header to answer with (RFC 6750 section 3). */
   readonly wwwAuthenticate: string
 
-  constructor (message: string, { wwwAuthenticate }: { wwwAuthenticate: string }, options?: ErrorOptions) {
+  constructor (message: string, { wwwAuthenticate = 'Bearer error="insufficient_scope"' }: { wwwAuthenticate?: string } = {}, options?: ErrorOptions) {
     super(message, options)
     this.wwwAuthenticate = wwwAuthenticate
   }

@@ -1,3 +1,4 @@
+import { jsonObject } from '../json-object.ts'
 import { isLoopbackHost } from '../local-host.ts'
 import { authorityUrl, type Authority } from './authority.ts'
 import { isMicrosoftHost, isSameCloud } from './hosts.ts'
@@ -39,7 +40,7 @@ export function tenantOfIssuer (issuer: string): string | undefined {
  * @throws OpenIdConfigurationFault when the document is not the authority's own, or leads secrets elsewhere
  */
 export function readOpenIdConfiguration (text: string, authority: DescribedAuthority): OpenIdConfiguration | undefined {
-  const { issuer, token_endpoint: tokenEndpoint, jwks_uri: jwksUri } = jsonObject(text)
+  const { issuer, token_endpoint: tokenEndpoint, jwks_uri: jwksUri } = jsonObject(text) ?? {}
   if (typeof issuer !== 'string' || typeof tokenEndpoint !== 'string') return undefined
 
   const { host } = new URL(authority.instance)
@@ -66,12 +67,4 @@ function parsed (text: string): URL | undefined {
   const url = new URL(text)
   const { protocol, hostname, username, password } = url
   return username === '' && password === '' && (protocol === 'https:' || (protocol === 'http:' && isLoopbackHost(hostname))) ? url : undefined
-}
-
-function jsonObject (text: string): Record<string, unknown> {
-  try {
-    return Object(JSON.parse(text)) as Record<string, unknown>
-  } catch {
-    return {}
-  }
 }

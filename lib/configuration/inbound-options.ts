@@ -1,9 +1,10 @@
 import * as v from 'valibot'
+import { isTenantId } from '../authorities/tenants.ts'
 import { clientIdText, described, nonEmpty } from './value-schemas.ts'
 
 /** Seconds. */
 const LARGEST_TOLERANCE = 300
-const tenantOrAny = v.pipe(v.string(), v.regex(/^(any|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$/i, 'expected the id of a tenant (a GUID), or any'), v.toLowerCase())
+const tenantOrAny = v.pipe(v.string(), v.toLowerCase(), v.check(tenant => tenant === 'any' || isTenantId(tenant), 'expected the id of a tenant (a GUID), or any'))
 
 /** Which callers are let in. `true` stands for no options. */
 export const inboundOptions = v.pipe(v.partial(v.strictObject({

@@ -2,6 +2,7 @@ import type { Dispatcher } from 'undici'
 import * as v from 'valibot'
 import { isFreeParameter, reservedParameterFault } from '../authorities/query-parameters.ts'
 import { normalRegion } from '../authorities/region.ts'
+import { jsonObject } from '../json-object.ts'
 
 // What single values look like. Messages never hold the value: it may be a secret.
 
@@ -57,10 +58,5 @@ function isWithoutTwins (record: Record<string, string>): boolean {
 }
 
 function isJsonObject (value: string): boolean {
-  try {
-    const parsed: unknown = JSON.parse(value)
-    return typeof parsed === 'object' && parsed !== null && !Array.isArray(parsed)
-  } catch {
-    return false
-  }
+  return jsonObject(value) !== undefined
 }

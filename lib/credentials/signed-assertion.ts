@@ -1,3 +1,5 @@
+import { unverifiedClaims } from '../jwt-claims.ts'
+
 /** Characters that an assertion has at most; tokens of Kubernetes have one or two thousand. */
 export const MAX_LENGTH = 64 * 1024
 /** Milliseconds before its end at which a newer assertion is wanted, at most; a fifth of a short life. */
@@ -12,7 +14,7 @@ export class SignedAssertion {
 
   /** @param now milliseconds since the epoch at which it came */
   constructor (text: string, now: number) {
-    const { exp } = claimsOf(text) ?? {}
+    const { exp } = unverifiedClaims(text) ?? {}
     this.text = text
     this.endsOn = typeof exp === 'number' ? exp * 1000 : undefined
     this.#dueOn = this.endsOn === undefined ? Infinity : this.endsOn - Math.min(MARGIN, (this.endsOn - now) / 5)
@@ -30,16 +32,5 @@ export class SignedAssertion {
 
 /** Whether `text` is one JWT: header, claims and signature. */
 export function isJwt (text: string): boolean {
-  return claimsOf(text) !== undefined
-}
-
-function claimsOf (text: string): Record<string, unknown> | undefined {
-  const [, payload] = /^[\w-]+\.([\w-]+)\.[\w-]+$/.exec(text) ?? []
-  if (payload === undefined) return undefined
-  try {
-    const claims: unknown = JSON.parse(Buffer.from(payload, 'base64url').toString())
-    return typeof claims === 'object' && claims !== null ? claims as Record<string, unknown> : undefined
-  } catch {
-    return undefined
-  }
+  return unverifiedClaims(text) !== undefined
 }

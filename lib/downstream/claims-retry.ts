@@ -1,7 +1,7 @@
 import { challengeUser } from '../challenges/challenge-user.ts'
 import { claimsChallenge } from '../challenges/claims-challenge.ts'
 import type { ChallengeUserError } from '../errors.ts'
-import { prepare, type PreparedRequest } from '../tokens/token-request.ts'
+import { isOfUser, prepare, type PreparedRequest } from '../tokens/token-request.ts'
 import { headerValues } from './answer-headers.ts'
 import type { Exchange } from './exchange.ts'
 import { canBeSentOnce } from './request-body.ts'
@@ -37,6 +37,6 @@ export function claimsRetry ({ status, headers }: Pick<Exchange, 'status' | 'hea
 
   const { request } = token
   if (!isRetry) return { kind: canBeSentOnce(content, wireBody) ? 'next call' : 'now', token: prepare({ ...request, claims }, api) }
-  if (request.flow !== 'onBehalfOf' && request.flow !== 'longRunning') return none
+  if (!isOfUser(request)) return none
   return { kind: 'user', error: challengeUser(request, { claims }, { cause: new Error(`${api} answered ${status} with a claims challenge to a token that was acquired for its claims`) }) }
 }

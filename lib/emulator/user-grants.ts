@@ -1,3 +1,4 @@
+import type { TokenVersion } from '../authorities/openid-configuration.ts'
 import { requestedClaimsOf } from './claims-parameter.ts'
 import type { Directory, RegisteredApp } from './directory.ts'
 import { EntraRefusal } from './entra-error.ts'
@@ -9,7 +10,7 @@ import type { SigningKeys } from './signing-keys.ts'
 import type { ClientProof } from './token-issuer.ts'
 import { verifyUserAssertion, type SignedInUser } from './user-assertion.ts'
 import type { UserRules } from './user-rules.ts'
-import type { TokenVersion, UserTokenIssuer } from './user-token-issuer.ts'
+import type { UserTokenIssuer } from './user-token-issuer.ts'
 
 /** A client that has proved itself. */
 export interface ProvenClient {

@@ -1,13 +1,11 @@
 import { randomBytes } from 'node:crypto'
 import type { JWTPayload } from 'jose'
+import type { TokenVersion } from '../authorities/openid-configuration.ts'
 import { derivedId, type Resource } from './directory.ts'
 import { utiOf, type IssueOrder } from './issue-order.ts'
 import type { SigningKeys } from './signing-keys.ts'
 import { encrypted } from './token-encryption.ts'
 import type { ClientProof } from './token-issuer.ts'
-
-/** The version of a token: of its issuer, its audience and its names of claims. */
-export type TokenVersion = '1.0' | '2.0'
 
 /** A user as signed in: what passes on from one token to the next. */
 export interface User {

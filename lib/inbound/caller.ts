@@ -43,23 +43,17 @@ export interface CallerClaims {
 /** What a token lets do: act for a user, or for an app itself. */
 export type CallerKind = 'user' | 'app'
 
-export interface CallerFacts {
+/** What a token says of who comes with it. */
+export type CallerFacts = Pick<Caller, 'claims' | 'kind' | 'tenantId' | 'scopes' | 'roles' | 'key'>
+
+/** Somebody who has come with a token that has been validated. */
+export class Caller {
   readonly claims: CallerClaims
   readonly kind: CallerKind
   readonly tenantId: string
   readonly scopes: readonly string[]
   readonly roles: readonly string[]
   /** The key that the token is signed with. */
-  readonly key: SigningKey
-}
-
-/** Somebody who has come with a token that has been validated. */
-export class Caller implements CallerFacts {
-  readonly claims: CallerClaims
-  readonly kind: CallerKind
-  readonly tenantId: string
-  readonly scopes: readonly string[]
-  readonly roles: readonly string[]
   readonly key: SigningKey
   // Private, so that no log line, JSON or inspection shows it.
   readonly #assertion: string

@@ -1,5 +1,5 @@
 import { ANY_TENANT, tenantOfIssuer, type TokenVersion } from '../authorities/openid-configuration.ts'
-import type { Caller, CallerClaims, CallerKind } from './caller.ts'
+import type { CallerClaims, CallerFacts, CallerKind } from './caller.ts'
 import { PERSONAL_ACCOUNTS, type InboundConfiguration, type Tenants } from './inbound-configuration.ts'
 import { tokenRefused } from './refusals.ts'
 import type { SigningKey } from './signing-keys.ts'
@@ -16,7 +16,7 @@ export interface Judging {
   readonly now: number
 }
 
-type Judged = Pick<Caller, 'claims' | 'kind' | 'tenantId' | 'scopes' | 'roles'>
+type Judged = Omit<CallerFacts, 'key'>
 type Claims = Readonly<Record<string, unknown>>
 
 /** Claims that only a sign-in puts into a token. */

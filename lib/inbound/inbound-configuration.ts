@@ -1,5 +1,5 @@
-import type { Authority } from '../authorities/authority.ts'
 import { isOfCustomers } from '../authorities/hosts.ts'
+import type { DescribedAuthority } from '../authorities/openid-configuration.ts'
 import { isMetaTenant, isTenantId } from '../authorities/tenants.ts'
 import { missingOf, type AppConfiguration } from '../configuration/configuration.ts'
 import { inboundDefaults, type ParsedInboundOptions } from '../configuration/inbound-options.ts'
@@ -12,7 +12,7 @@ export type Tenants = ReadonlySet<string> | 'any' | 'own'
 export interface InboundConfiguration {
   readonly app: AppConfiguration
   /** Whose keys sign the tokens. */
-  readonly authority: Pick<Authority, 'instance' | 'tenantId' | 'policy'>
+  readonly authority: DescribedAuthority
   readonly audiences: ReadonlySet<string>
   readonly tenants: Tenants
   /** Client ids of the apps that may call; `undefined` for any. */

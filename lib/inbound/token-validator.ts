@@ -2,6 +2,7 @@ import { hash } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
 import { deepFreeze } from '../configuration/freeze.ts'
 import { UnauthorizedError } from '../errors.ts'
+import { jsonObject } from '../json-object.ts'
 import type { Clock } from '../tokens/clock.ts'
 import { MAX_TOKEN } from './authorization-header.ts'
 import { Caller } from './caller.ts'
@@ -137,18 +138,15 @@ function partsOf (token: string): number {
 }
 
 function claimsOf (payload: Uint8Array): Readonly<Record<string, unknown>> {
-  const claims = parsed(Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength).toString())
-  if (typeof claims !== 'object' || claims === null || Array.isArray(claims)) throw tokenRefused('it holds no claims')
-  return claims as Record<string, unknown>
+  const text = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength).toString()
+  const claims = jsonObject(text, text.includes('__proto__') ? withoutPrototype : undefined)
+  if (claims === undefined) throw tokenRefused('it holds no claims')
+  return claims
 }
 
-/** The value that `text` is, without keys that change the prototype of what they are copied to. */
-function parsed (text: string): unknown {
-  try {
-    return text.includes('__proto__') ? JSON.parse(text, (key, value: unknown) => key === '__proto__' ? undefined : value) : JSON.parse(text)
-  } catch {
-    return undefined
-  }
+/** Leaves out what would change the prototype of what it is copied to. */
+function withoutPrototype (key: string, value: unknown): unknown {
+  return key === '__proto__' ? undefined : value
 }
 
 /** The library's name for what is wrong: its messages may quote the header of the token. */

@@ -7,7 +7,7 @@ import { ChallengeUserError, TokenAcquisitionError, UserTokenRequiredError } fro
 import { clientOf, type Sessions } from '../sessions/sessions.ts'
 import type { Clock } from '../tokens/clock.ts'
 import type { Token } from '../tokens/token.ts'
-import { identityOfFlow, type ClientCredentialsRequest, type Flow as FlowName, type LongRunningRequest, type ManagedIdentityRequest, type OnBehalfOfRequest } from '../tokens/token-request.ts'
+import { isOfUser, type ClientCredentialsRequest, type Flow as FlowName, type LongRunningRequest, type ManagedIdentityRequest, type OnBehalfOfRequest } from '../tokens/token-request.ts'
 import type { WorkloadIdentity } from '../tokens/workload-identity.ts'
 import { MsalNetworkClient } from './network-client.ts'
 import { isCredentialRefused, toAcquisitionError } from './acquisition-error.ts'
@@ -96,8 +96,8 @@ export async function acquireLongRunning (request: LongRunningRequest, sessions:
  * @throws CredentialNotLoadedError when the file cannot be used
  */
 export async function acquireWithWorkloadIdentity (request: ManagedIdentityRequest, { authority, tokenFile }: WorkloadIdentity, acquisition: AppAcquisition): Promise<Token> {
-  const { scopes, claims, clientCapabilities, correlationId } = request
-  const proven = { authority, scopes, claims, clientCapabilities, correlationId, extraQueryParameters: {}, extraHeadersParameters: {} }
+  const { flow, scopes, claims, clientCapabilities, correlationId } = request
+  const proven = { flow, authority, scopes, claims, clientCapabilities, correlationId, extraQueryParameters: {}, extraHeadersParameters: {} }
   return acquireProven(proven, acquisition, {
     tokenEndpoint: authority.tokenEndpoint,
     prove: context => acquisition.credentials.proveWorkload(tokenFile, context),
@@ -106,7 +106,7 @@ export async function acquireWithWorkloadIdentity (request: ManagedIdentityReque
 }
 
 /** What all flows say. */
-type ProvenRequest = Pick<ClientCredentialsRequest, 'authority' | 'scopes' | 'claims' | 'clientCapabilities' | 'extraQueryParameters' | 'extraHeadersParameters' | 'correlationId'> & { readonly flow?: FlowName }
+type ProvenRequest = Pick<ClientCredentialsRequest, 'authority' | 'scopes' | 'claims' | 'clientCapabilities' | 'extraQueryParameters' | 'extraHeadersParameters' | 'correlationId'> & { readonly flow: FlowName }
 
 type Prove = (context: ClientAuthenticationContext) => Promise<Proof>
 
@@ -187,7 +187,7 @@ async function acquireAlone (
     if (typeof refreshToken === 'string' && refreshToken !== '') onRefreshToken?.(refreshToken)
     return token
   } catch (error) {
-    throw toAcquisitionError(error, networkClient.evidence, { provider: 'entra-id', who: 'Entra ID', signal, correlationId, now, onBehalfOf: request.flow !== undefined && identityOfFlow[request.flow] === 'user' ? request : undefined })
+    throw toAcquisitionError(error, networkClient.evidence, { provider: 'entra-id', who: 'Entra ID', signal, correlationId, now, onBehalfOf: isOfUser(request) ? request : undefined })
   }
 }
 

@@ -1,6 +1,7 @@
 import type { INetworkModule, NetworkRequestOptions, NetworkResponse } from '@azure/msal-node'
 import { request, type Dispatcher } from 'undici'
 import { boundedText } from '../bounded-text.ts'
+import { jsonObject } from '../json-object.ts'
 import { redact } from '../redact.ts'
 import { isReservedHeader } from '../reserved-headers.ts'
 
@@ -122,15 +123,6 @@ function tokenOrError (status: number, text: string, now: number): Record<string
 
 function isSuccess (status: number): boolean {
   return status >= 200 && status < 300
-}
-
-function jsonObject (text: string): Record<string, unknown> | undefined {
-  try {
-    const value: unknown = JSON.parse(text)
-    return typeof value === 'object' && value !== null && !Array.isArray(value) ? value as Record<string, unknown> : undefined
-  } catch {
-    return undefined
-  }
 }
 
 /**

@@ -1,4 +1,5 @@
 import { isTenantId } from '../authorities/tenants.ts'
+import { unverifiedClaims } from '../jwt-claims.ts'
 
 /**
  * Holds a token to the tenant that was asked, as far as it can be read: a token of another tenant is nobody's here.
@@ -10,16 +11,6 @@ import { isTenantId } from '../authorities/tenants.ts'
  */
 export function requireTenantOfToken (accessToken: string, tenantId: string): void {
   if (!isTenantId(tenantId)) return
-  const tid = claimsOf(accessToken)?.['tid']
+  const tid = unverifiedClaims(accessToken)?.['tid']
   if (typeof tid === 'string' && tid.toLowerCase() !== tenantId) throw new Error('the token is of another tenant than the one that was asked')
-}
-
-function claimsOf (accessToken: string): Record<string, unknown> | undefined {
-  const [, payload = '', signature] = accessToken.split('.', 3)
-  if (signature === undefined) return undefined
-  try {
-    return Object(JSON.parse(Buffer.from(payload, 'base64url').toString())) as Record<string, unknown>
-  } catch {
-    return undefined
-  }
 }

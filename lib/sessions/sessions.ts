@@ -211,7 +211,7 @@ export class Sessions {
 
 /** The key of a session came with another user's token than the one that began it. */
 export function notYours (): ForbiddenError {
-  return new ForbiddenError('The long-running session is another user\'s: its key goes with the caller who began it, or without one', { wwwAuthenticate: 'Bearer error="insufficient_scope"' })
+  return new ForbiddenError('The long-running session is another user\'s: its key goes with the caller who began it, or without one')
 }
 
 function anotherApps (): TokenAcquisitionError {

@@ -1,3 +1,4 @@
+import { jsonObject } from '../json-object.ts'
 import { Token } from '../tokens/token.ts'
 
 /** A token as text, for a store. */
@@ -7,7 +8,7 @@ export function toStoredText ({ accessToken, tokenType, expiresOn, refreshOn, te
 
 /** The token that {@link toStoredText} has written; `undefined` for any other text, as another version may have left it. */
 export function fromStoredText (text: string): Token | undefined {
-  const { accessToken, tokenType, expiresOn, refreshOn, tenantId, scopes, correlationId } = parsed(text)
+  const { accessToken, tokenType, expiresOn, refreshOn, tenantId, scopes, correlationId } = jsonObject(text) ?? {}
   const isToken = isWord(accessToken) && isWord(tokenType) && isTime(expiresOn) && (refreshOn === undefined || isTime(refreshOn)) &&
     (tenantId === undefined || isWord(tenantId)) && Array.isArray(scopes) && scopes.every(isWord) && isWord(correlationId)
   return isToken ? new Token(accessToken, { tokenType, expiresOn, refreshOn, tenantId, scopes, correlationId }) : undefined
@@ -17,14 +18,6 @@ export function fromStoredText (text: string): Token | undefined {
 export function endingEarlier (token: Token, earlier: number): Token {
   const { expiresOn, refreshOn } = token
   return token.with({ expiresOn: expiresOn - earlier, refreshOn: refreshOn && refreshOn - earlier })
-}
-
-function parsed (text: string): Partial<Record<string, unknown>> {
-  try {
-    return Object(JSON.parse(text)) as Partial<Record<string, unknown>>
-  } catch {
-    return {}
-  }
 }
 
 /** Whether `value` can stand in a header. */

@@ -32,7 +32,7 @@ export class CallerRequests {
 
   #prepare (caller: Caller): PreparedRequest {
     if (caller.kind === 'app') {
-      throw new ForbiddenError('The call is made on behalf of the user, and the caller is an app with a token of its own: call the route with a user\'s token, or use a …ForApp method', { wwwAuthenticate: 'Bearer error="insufficient_scope"' })
+      throw new ForbiddenError('The call is made on behalf of the user, and the caller is an app with a token of its own: call the route with a user\'s token, or use a …ForApp method')
     }
     const { assertion, assertionHash, expiresOn, tenantId } = caller
     return this.#requestsOf(tenantId).of(assertion, assertionHash, expiresOn)

@@ -33,7 +33,7 @@ export class SessionRequests {
    */
   async of (caller: Caller | undefined, allocated: (sessionKey: string) => void): Promise<PreparedRequest> {
     const { find, forget, api, like } = this.#options
-    if (caller?.kind === 'app') throw new ForbiddenError('A long-running session is a user\'s, and the caller is an app: leave the caller out to go on with a session', { wwwAuthenticate: 'Bearer error="insufficient_scope"' })
+    if (caller?.kind === 'app') throw new ForbiddenError('A long-running session is a user\'s, and the caller is an app: leave the caller out to go on with a session')
     const isNew = this.#options.sessionKey === ALLOCATE_FOR_ME
     const sessionKey = isNew ? randomBytes(32).toString('base64url') : this.#options.sessionKey
     const session = isNew ? undefined : await find(sessionKey)

@@ -10,7 +10,7 @@ import { SingleFlight, type FlightContext } from './single-flight.ts'
 import { diagnosticsOf, type MissingToken, type TokenDiagnostics } from './token-diagnostics.ts'
 import { TokenEntry } from './token-entry.ts'
 import { tell } from './token-events.ts'
-import { identityOfFlow, suffixOf, tokenKey, type PreparedRequest, type TokenRequest } from './token-request.ts'
+import { isOfUser, suffixOf, tokenKey, type PreparedRequest, type TokenRequest } from './token-request.ts'
 import type { Token, TokenSource } from './token.ts'
 
 /**
@@ -259,7 +259,7 @@ export class TokenEngine {
     this.#missing.set(key, { description, lastError: this.#missing.peek(key)?.lastError })
     try {
       // What does not listen to the signal must not hold the circuit.
-      const token = await this.#circuitOf(address).run({ key, isOfUser: identityOfFlow[request.flow] === 'user' },
+      const token = await this.#circuitOf(address).run({ key, isOfUser: isOfUser(request) },
         isProbe => isProbe ? this.#probe(prepared, signal, replaced) : retrying(provider, () => untilAborted(ask(request, signal, replaced), signal), { clock, random, deadline, signal }))
       tell('acquisitionEnd', description, { source: 'identity-provider' })
       return token

@@ -69,6 +69,11 @@ export type Flow = TokenRequest['flow']
 /** As whom the token of a flow lets call. */
 export const identityOfFlow: Readonly<Record<Flow, Identity>> = Object.freeze({ clientCredentials: 'client-credential', onBehalfOf: 'user', longRunning: 'user', managedIdentity: 'managed-identity' })
 
+/** Whether a token is asked for on behalf of a user. */
+export function isOfUser<T extends { readonly flow: Flow }> (request: T): request is T & { readonly flow: 'onBehalfOf' | 'longRunning' } {
+  return identityOfFlow[request.flow] === 'user'
+}
+
 /** What may be said of a request and its token; nothing of the user is in it. */
 export interface TokenDescription {
   readonly flow: Flow
@@ -105,7 +110,7 @@ export function prepare (request: TokenRequest, api?: string): PreparedRequest {
     request,
     key: tokenKey(request.claims === undefined ? request : { ...request, claims: undefined }),
     provider: authority === undefined ? 'managed-identity' : 'entra-id',
-    address: authority === undefined ? 'managed-identity' : addressOf(authority, request.flow),
+    address: authority === undefined ? 'managed-identity' : addressOf(authority, request),
     endsOn: request.flow === 'onBehalfOf' ? request.endsOn : undefined,
     description: describe(request, api),
     entry: undefined,
@@ -118,8 +123,8 @@ function authorityOf (request: TokenRequest): Authority | undefined {
 }
 
 /** A region fails by itself; it gives tokens to apps only. */
-function addressOf ({ tokenEndpoint, region }: Authority, flow: Flow): string {
-  return region === undefined || identityOfFlow[flow] === 'user' ? tokenEndpoint : `${tokenEndpoint} in ${region}`
+function addressOf ({ tokenEndpoint, region }: Authority, request: TokenRequest): string {
+  return region === undefined || isOfUser(request) ? tokenEndpoint : `${tokenEndpoint} in ${region}`
 }
 
 function freezeRequest (request: TokenRequest): void {

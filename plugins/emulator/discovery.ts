@@ -1,8 +1,9 @@
 import type { FastifyInstance } from 'fastify'
+import { ANY_TENANT, type TokenVersion } from '../../lib/authorities/openid-configuration.ts'
+import { isMetaTenant } from '../../lib/authorities/tenants.ts'
 import type { Directory } from '../../lib/emulator/directory.ts'
 import { EntraRefusal } from '../../lib/emulator/entra-error.ts'
 import type { SigningKeys } from '../../lib/emulator/signing-keys.ts'
-import type { TokenVersion } from '../../lib/emulator/user-token-issuer.ts'
 import { addressedUrl } from './addressed-url.ts'
 
 export interface DiscoveryOptions {
@@ -17,11 +18,6 @@ export interface DiscoveryOptions {
 }
 
 interface Tenant { Params: { tenantId: string, policy?: string } }
-
-/** What stands for the users of several tenants. */
-const metaTenants = ['common', 'organizations', 'consumers']
-/** The id of their tenant, in what is the same for all users. */
-const ANY_TENANT = '{tenantid}'
 
 /**
  * Where the endpoints of a tenant are, and the keys that its tokens are signed with.
@@ -82,8 +78,8 @@ export async function discovery (app: FastifyInstance, { places, issuerOf, issue
 
   /** A tenant as paths have it, and as issuers have it. */
   function tenantOf (name: string): { path: string, tenantId: string } {
-    const meta = metaTenants.find(known => known === name.toLowerCase())
-    if (meta !== undefined) return { path: meta, tenantId: ANY_TENANT }
+    const lower = name.toLowerCase()
+    if (isMetaTenant(lower)) return { path: lower, tenantId: ANY_TENANT }
     const tenantId = directory.tenantId(name)
     if (tenantId === undefined) throw new EntraRefusal(90002, `It was '${name}'.`)
     return { path: tenantId, tenantId }

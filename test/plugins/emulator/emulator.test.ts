@@ -1,8 +1,8 @@
 import t from 'tap'
 import { Agent, request as undiciRequest } from 'undici'
-import { ConfidentialClientApplication } from '@azure/msal-node'
 import { startEntraEmulator, type Fault } from '../../../plugins/testing.ts'
 import { selfSigned } from '../../fixtures/certificate.ts'
+import { msalClientOf } from '../../fixtures/msal-client.ts'
 import { clientId, registerDirectory, scope, secret, tenantId } from '../../fixtures/todo-api.ts'
 
 interface Tap { teardown (work: () => unknown): unknown }
@@ -154,16 +154,7 @@ t.test('it can be served over https', async t => {
 
 t.test('MSAL itself takes it for Entra ID', async t => {
   const { entra } = await start(t)
-  const { host } = new URL(entra.instance)
-  const app = new ConfidentialClientApplication({
-    auth: {
-      clientId,
-      clientSecret: secret,
-      authority: `https://${host}/${tenantId}`,
-      knownAuthorities: [host],
-      authorityMetadata: JSON.stringify(await (await fetch(`${entra.instance}${tenantId}/v2.0/.well-known/openid-configuration`)).json()),
-    }
-  })
+  const app = await msalClientOf(entra)
 
   t.match(await app.acquireTokenByClientCredential({ scopes: [scope] }), { accessToken: /^eyJ/, tokenType: 'Bearer', fromCache: false })
   t.match(await app.acquireTokenByClientCredential({ scopes: [scope] }), { fromCache: true })

@@ -1,7 +1,8 @@
 import t from 'tap'
-import { ConfidentialClientApplication, InteractionRequiredAuthError } from '@azure/msal-node'
+import { InteractionRequiredAuthError } from '@azure/msal-node'
 import { createRemoteJWKSet, decodeJwt, generateKeyPair, jwtVerify, SignJWT, UnsecuredJWT } from 'jose'
 import type { EntraEmulator, UserTokenOptions } from '../../../plugins/testing.ts'
+import { msalClientOf } from '../../fixtures/msal-client.ts'
 import { apiClientId, clientId, secret, tenantId } from '../../fixtures/todo-api.ts'
 import { orders, ordersClientId, otherTenantId, startUserWorld, type Answer } from '../../fixtures/users.ts'
 
@@ -156,16 +157,7 @@ t.test('a fault may be invalid_grant without a suberror', async t => {
 
 t.test('MSAL itself exchanges a token on behalf of a user, and is told what a user has to do', async t => {
   const { entra } = await startUserWorld(t)
-  const { host } = new URL(entra.instance)
-  const app = new ConfidentialClientApplication({
-    auth: {
-      clientId,
-      clientSecret: secret,
-      authority: `https://${host}/${tenantId}`,
-      knownAuthorities: [host],
-      authorityMetadata: JSON.stringify(await (await fetch(`${entra.instance}${tenantId}/v2.0/.well-known/openid-configuration`)).json()),
-    }
-  })
+  const app = await msalClientOf(entra)
   const oboAssertion = await entra.issueUserToken({ objectId, preferredUsername: 'ada@contoso.com' })
   const request = { oboAssertion, scopes: [`${orders}/.default`] }
 
