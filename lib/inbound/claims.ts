@@ -1,22 +1,22 @@
-import { ANY_TENANT, tenantOfIssuer, type TokenVersion } from '../authorities/openid-configuration.ts'
+import type { TokenVersion } from '../authorities/openid-configuration.ts'
 import type { CallerClaims, CallerFacts, CallerKind } from './caller.ts'
 import { PERSONAL_ACCOUNTS, type InboundConfiguration, type Tenants } from './inbound-configuration.ts'
+import type { Issuer } from './issuer.ts'
 import { tokenRefused } from './refusals.ts'
 import type { SigningKey } from './signing-keys.ts'
 
 export interface Judging {
   readonly configuration: InboundConfiguration
   readonly version: TokenVersion
-  /** In whose name tokens of that version are; {@link ANY_TENANT} in it stands for the token's own tenant. */
-  readonly issuer: string
+  /** In whose name tokens of that version are. */
+  readonly issuer: Issuer
   /** The same as keys name it: that of version 2.0. */
-  readonly issuerOfKeys: string
+  readonly issuerOfKeys: Issuer
   readonly key: SigningKey
   /** Milliseconds since the epoch. */
   readonly now: number
 }
 
-type Judged = Omit<CallerFacts, 'key'>
 type Claims = Readonly<Record<string, unknown>>
 
 /** Claims that only a sign-in puts into a token. */
@@ -31,14 +31,15 @@ const END_OF_TIME = 8_640_000_000_000
  * @throws UnauthorizedError
  * @see https://learn.microsoft.com/entra/identity-platform/claims-validation
  */
-export function judgeClaims (claims: Claims, { configuration, version, issuer, issuerOfKeys, key, now }: Judging): Judged {
+export function judgeClaims (claims: Claims, { configuration, version, issuer, issuerOfKeys, key, now }: Judging): CallerFacts {
   requireTime(claims, now / 1000, configuration.clockTolerance)
   requireAudience(claims, configuration.audiences)
   const tenantId = requireIssuer(claims, issuer, configuration)
   requireKeyOfIssuer(key, tenantId, issuerOfKeys)
   requireTenant(tenantId, issuer, configuration.tenants)
   requireClient(claims, version, configuration)
-  return { claims: claims as CallerClaims, tenantId, ...rightsOf(claims) }
+  const { kind, scopes, roles } = rightsOf(claims)
+  return { claims: claims as CallerClaims, kind, tenantId, scopes, roles, key }
 }
 
 function requireTime ({ exp, nbf, iat }: Claims, now: number, tolerance: number): void {
@@ -64,23 +65,21 @@ export function versionOf ({ ver = '2.0' }: Claims, { authority }: InboundConfig
 }
 
 /** The tenant of the token, which its issuer names. Only tokens of B2C do not name it themselves too. */
-function requireIssuer ({ iss, tid }: Claims, issuer: string, { authority }: InboundConfiguration): string {
-  const isB2c = authority.policy !== undefined
-  const tenantId = typeof tid === 'string' ? tid : isB2c && tid === undefined ? tenantOfIssuer(issuer) : undefined
-  if (tenantId === undefined || tenantId === ANY_TENANT || iss !== issuer.replace(ANY_TENANT, tenantId) || tenantOfIssuer(iss as string) !== tenantId) throw tokenRefused('it is of another issuer')
+function requireIssuer ({ iss, tid }: Claims, issuer: Issuer, { authority }: InboundConfiguration): string {
+  const tenantId = tid === undefined && authority.policy !== undefined ? issuer.tenantId : tid
+  if (typeof tenantId !== 'string' || !issuer.is(iss, tenantId)) throw tokenRefused('it is of another issuer')
   return tenantId
 }
 
 /** A key that is published for one tenant signs for that tenant only. The keys of B2C do not say whose they are. */
-function requireKeyOfIssuer ({ issuer }: SigningKey, tenantId: string, expected: string): void {
-  const isOfOneTenant = !expected.includes(ANY_TENANT)
-  if (issuer === undefined ? isOfOneTenant : issuer.replace(ANY_TENANT, tenantId) === expected.replace(ANY_TENANT, tenantId)) return
-  throw tokenRefused('its key is of another issuer')
+function requireKeyOfIssuer (key: SigningKey, tenantId: string, expected: Issuer): void {
+  const signs = key.issuer === undefined ? !expected.isOfAnyTenant : expected.isOfKey(key.issuer, tenantId)
+  if (!signs) throw tokenRefused('its key is of another issuer')
 }
 
 /** An authority that was asked for its own tenant, and names none, lets nobody in. */
-function requireTenant (tenantId: string, issuer: string, tenants: Tenants): void {
-  const isTaken = tenants === 'own' ? !issuer.includes(ANY_TENANT) : tenants === 'any' ? tenantId !== PERSONAL_ACCOUNTS : tenants.has(tenantId)
+function requireTenant (tenantId: string, issuer: Issuer, tenants: Tenants): void {
+  const isTaken = tenants === 'own' ? !issuer.isOfAnyTenant : tenants === 'any' ? tenantId !== PERSONAL_ACCOUNTS : tenants.has(tenantId)
   if (!isTaken) throw tokenRefused('it is of a tenant that may not call')
 }
 

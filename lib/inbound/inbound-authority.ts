@@ -7,6 +7,7 @@ import { ANY_TENANT, type DescribedAuthority, type TokenVersion } from '../autho
 import type { Logger } from '../logger.ts'
 import type { Clock } from '../tokens/clock.ts'
 import { isMetaTenant, isTenantId } from '../authorities/tenants.ts'
+import { Issuer } from './issuer.ts'
 import { readKeySet } from './key-set.ts'
 import { cannotValidate } from './refusals.ts'
 import { SigningKeys } from './signing-keys.ts'
@@ -32,7 +33,7 @@ const MAX_BODY = 256 * 1024
 export class InboundAuthority {
   readonly keys: SigningKeys
   readonly #options: InboundAuthorityOptions
-  readonly #issuers = new Map<TokenVersion, { readonly issuer: string, readonly until: number }>()
+  readonly #issuers = new Map<TokenVersion, { readonly issuer: Issuer, readonly until: number }>()
 
   constructor (options: InboundAuthorityOptions) {
     const { clock, logger, closing } = options
@@ -47,20 +48,21 @@ export class InboundAuthority {
   }
 
   /**
-   * In whose name tokens are; {@link ANY_TENANT} in it stands for the token's own tenant.
+   * In whose name tokens are.
    *
    * @throws UnauthorizedError with 503 when that is not known now
    */
-  issuer (version: TokenVersion): string | Promise<string> {
+  issuer (version: TokenVersion): Issuer | Promise<Issuer> {
     const known = this.#issuers.get(version)
     return known !== undefined && this.#options.clock.elapsed() < known.until ? known.issuer : this.#lookUp(version)
   }
 
-  async #lookUp (version: TokenVersion): Promise<string> {
+  async #lookUp (version: TokenVersion): Promise<Issuer> {
     const { authority, discovery, clock, closing } = this.#options
     const document = await discovery.of(authority, closing, version).catch((cause: unknown) => { throw cannotValidate({ cause }) })
-    const issuer = document?.issuer ?? issuerByUrl(authority, version)
-    if (issuer === undefined) throw cannotValidate({ cause: new Error('the OpenID configuration of the authority could not be fetched') })
+    const text = document?.issuer ?? issuerByUrl(authority, version)
+    if (text === undefined) throw cannotValidate({ cause: new Error('the OpenID configuration of the authority could not be fetched') })
+    const issuer = new Issuer(text)
     this.#issuers.set(version, { issuer, until: clock.elapsed() + ISSUER_LIFE })
     return issuer
   }

@@ -1,6 +1,5 @@
 import { hash } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
-import { deepFreeze } from '../configuration/freeze.ts'
 import { UnauthorizedError } from '../errors.ts'
 import { jsonObject } from '../json-object.ts'
 import type { Clock } from '../tokens/clock.ts'
@@ -25,8 +24,7 @@ export interface TokenValidatorOptions {
 type CompactVerify = typeof import('jose').compactVerify
 const verifyOptions = { algorithms: ['RS256'] }
 
-/** Parts of a signed token (RFC 7515 section 7.1) and of an encrypted one (RFC 7516 section 7.1). */
-const SIGNED = 3
+/** Parts of an encrypted token (RFC 7516 section 7.1). */
 const ENCRYPTED = 5
 
 /**
@@ -59,8 +57,10 @@ export class TokenValidator {
     const tokenHash = hash('sha256', token)
     const known = this.#known(tokenHash) ?? this.#validating.get(tokenHash)
     if (known !== undefined) return known
-    const validating = this.#validate(token, tokenHash, check).finally(() => this.#validating.delete(tokenHash))
+    const validating = this.#validate(token, tokenHash, check)
     this.#validating.set(tokenHash, validating)
+    const done = () => { this.#validating.delete(tokenHash) }
+    validating.then(done, done)
     return validating
   }
 
@@ -96,9 +96,9 @@ export class TokenValidator {
       const version = versionOf(claims, configuration)
       const issuer = await authority.issuer(version)
       const issuerOfKeys = version === '2.0' ? issuer : await authority.issuer('2.0')
-      const judged = judgeClaims(claims, { configuration, version, issuer, issuerOfKeys, key, now: clock.now() })
-      const caller = new Caller(assertion, { ...judged, key }, assertion === token ? tokenHash : undefined)
-      deepFreeze(Object.defineProperty(claims, this.#kCaller, { value: caller }))
+      const facts = judgeClaims(claims, { configuration, version, issuer, issuerOfKeys, key, now: clock.now() })
+      const caller = new Caller(assertion, facts, assertion === token ? tokenHash : undefined)
+      seal(Object.defineProperty(claims, this.#kCaller, { value: caller }))
       this.#callers.set(tokenHash, caller)
       return caller
     } catch (error) {
@@ -109,7 +109,7 @@ export class TokenValidator {
 
   async #verified (token: string): Promise<{ payload: Uint8Array, key: SigningKey }> {
     // What is before the signature is what is signed; decoders pass over what does not belong into the signature itself.
-    if (partsOf(token) !== SIGNED || !/^[\w-]+$/.test(token.slice(token.lastIndexOf('.') + 1))) throw tokenRefused('it is no signed JWT')
+    if (!/^[\w-]+$/.test(token.slice(token.indexOf('.', token.indexOf('.') + 1) + 1))) throw tokenRefused('it is no signed JWT')
     this.#verify ??= (await import('jose')).compactVerify
     let key: SigningKey | undefined
     try {
@@ -119,7 +119,8 @@ export class TokenValidator {
       }, verifyOptions)
       return { payload, key: key! }
     } catch (error) {
-      throw error instanceof UnauthorizedError ? error : tokenRefused('its signature does not hold', { cause: reasonOf(error) })
+      if (error instanceof UnauthorizedError) throw error
+      throw tokenRefused((error as { code?: string }).code === 'ERR_JWS_INVALID' ? 'it is no signed JWT' : 'its signature does not hold', { cause: reasonOf(error) })
     }
   }
 
@@ -137,16 +138,18 @@ function partsOf (token: string): number {
   return parts
 }
 
-function claimsOf (payload: Uint8Array): Readonly<Record<string, unknown>> {
-  const text = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength).toString()
-  const claims = jsonObject(text, text.includes('__proto__') ? withoutPrototype : undefined)
+function claimsOf (payload: Uint8Array): Record<string, unknown> {
+  const claims = jsonObject(Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength).toString())
   if (claims === undefined) throw tokenRefused('it holds no claims')
   return claims
 }
 
-/** Leaves out what would change the prototype of what it is copied to. */
-function withoutPrototype (key: string, value: unknown): unknown {
-  return key === '__proto__' ? undefined : value
+/** Freezes what JSON holds, at any depth, without what would change the prototype of a copy. */
+function seal (value: unknown): void {
+  if (typeof value !== 'object' || value === null) return
+  if (Object.hasOwn(value, '__proto__')) Reflect.deleteProperty(value, '__proto__')
+  for (const name in value) seal((value as Record<string, unknown>)[name])
+  Object.freeze(value)
 }
 
 /** The library's name for what is wrong: its messages may quote the header of the token. */

@@ -185,13 +185,19 @@ t.test('only listed apps may call, and only those that prove themselves where pu
 
 t.test('claims are what the token says and nothing else: frozen, at any depth, and names of prototypes do no harm', async t => {
   const { authority, enter } = await openDoor(t)
-  const token = await authority.sign({ ...authority.user(), ...JSON.parse('{"__proto__": {"polluted": true}, "constructor": "x", "deep": {"er": [{}]}}') as object })
-  const { claims } = await enter(token)
-  t.equal(Object.getPrototypeOf(claims), Object.prototype)
-  t.equal(({} as { polluted?: boolean }).polluted, undefined)
-  t.equal((Object.assign({}, claims) as unknown as { polluted?: boolean }).polluted, undefined, 'nor do copies take it on')
-  t.throws(() => { (claims as { scp: string }).scp = 'All' }, TypeError)
-  t.throws(() => { (claims as unknown as { deep: { er: object[] } }).deep.er.push({}) }, TypeError)
+  const user = JSON.stringify(authority.user()).slice(1)
+  for (const name of ['__proto__', String.raw`\u005f_proto__`]) {
+    const { claims } = await enter(await authority.sign(`{"${name}": {"polluted": true}, "constructor": "x", "deep": {"er": [{"${name}": {"polluted": true}}]}, ${user}`))
+    const deep = (claims as unknown as { deep: { er: object[] } }).deep
+    for (const copied of [claims, deep.er[0]!]) {
+      t.equal(Object.getPrototypeOf(copied), Object.prototype)
+      t.equal((Object.assign({}, copied) as { polluted?: boolean }).polluted, undefined, 'nor do copies take it on')
+    }
+    t.equal(({} as { polluted?: boolean }).polluted, undefined)
+    t.throws(() => { (claims as { scp: string }).scp = 'All' }, TypeError)
+    t.throws(() => { deep.er.push({}) }, TypeError)
+  }
+  await t.resolves(enter(await authority.sign(`{"deep": ${'['.repeat(5_000)}${']'.repeat(5_000)}, ${user}`)))
 
   for (const payload of ['[]', 'null', '7', '"x"', '{', '{"exp":NaN}', `${'['.repeat(4_000)}${']'.repeat(4_000)}`, `{"a":${'['.repeat(5_000)}${']'.repeat(5_000)}}`]) {
     await t.rejects(enter(await authority.sign(payload)), { code: 'FST_IDW_UNAUTHORIZED', statusCode: 401 }, payload.slice(0, 20))
