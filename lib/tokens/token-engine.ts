@@ -56,6 +56,8 @@ const LOOK_AGAIN = 2_000
 const MAX_LOOKS = 2
 /** Milliseconds that a probe of an identity provider that is failing may take. */
 const PROBE_TIMEOUT = 3_000
+/** How many eras a token may go without being used until others take its place. */
+const ERAS = 8
 /** How many identity providers, and how many requests without a token, are remembered. */
 const MAX_REMEMBERED = 1_000
 
@@ -77,6 +79,9 @@ export class TokenEngine {
   readonly #forgotten = new LRUCache<string, number>({ max: MAX_REMEMBERED })
   /** How many acquisitions have begun. */
   #acquisitions = 0
+  /** How many tokens have been put at hand in this era. */
+  #kept = 0
+  #era = 0
   #isClosed = false
 
   constructor (options: TokenEngineOptions) {
@@ -89,7 +94,7 @@ export class TokenEngine {
   atHand (prepared: PreparedRequest): Token | undefined {
     const { clock } = this.#options
     const elapsed = clock.elapsed()
-    const entry = this.#find(prepared, Math.floor(elapsed / 1000))
+    const entry = this.#find(prepared)
     if (entry === undefined) return undefined
     if (!entry.isFresh(elapsed, clock.now())) {
       if (entry.age === 'expired') return undefined
@@ -146,15 +151,12 @@ export class TokenEngine {
     this.#entries.clear()
   }
 
-  /**
-   * The entry of a request. A request that is made again has it from the last time: what is used often is looked up, and so counts
-   * as used, once in a second.
-   */
-  #find (prepared: PreparedRequest, second: number): TokenEntry | undefined {
+  /** The entry of a request. A request that is made again has it from the last time: it is looked up, and so counts as used, once in an era. */
+  #find (prepared: PreparedRequest): TokenEntry | undefined {
     const last = prepared.entry
-    if (last !== undefined && last.keptBy === this && last.usedIn === second) return last
+    if (last !== undefined && last.keptBy === this && last.usedIn === this.#era) return last
     const entry = this.#entries.get(prepared.key)
-    if (entry !== undefined) entry.usedIn = second
+    if (entry !== undefined) entry.usedIn = this.#era
     prepared.entry = entry
     return entry
   }
@@ -301,8 +303,17 @@ export class TokenEngine {
     if (this.#isClosed || !this.#isNewest(key, number)) return entry
     this.#entries.set(key, entry)
     entry.keptBy = this
+    this.#noteKept()
+    entry.usedIn = this.#era
     this.#dropEnded()
     return entry
+  }
+
+  /** Only what comes makes others go: an era is as long as it takes until a part of the cache has been filled anew. */
+  #noteKept (): void {
+    if (++this.#kept < this.#options.maxEntries / ERAS) return
+    this.#kept = 0
+    this.#era++
   }
 
   /** Whether no token is at hand that was asked for later, and it was not forgotten since. */

@@ -43,7 +43,7 @@ export class TokenEntry {
   hits = 0
   /** The engine in whose cache it is. */
   keptBy: object | undefined
-  /** When it was last looked up there, in whole seconds on {@link Clock.elapsed}. */
+  /** The era of the engine in which it was last looked up there. */
   usedIn = 0
   // Until when it is fresh on either clock, in whole seconds: small integers are in the object itself.
   #freshUntilElapsed = 0

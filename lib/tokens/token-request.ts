@@ -165,12 +165,13 @@ export class UserRequests {
 }
 
 class UserRequest implements PreparedRequest {
+  // What a hit reads stands first.
+  entry: TokenEntry | undefined
   readonly key: string
   readonly provider: Provider
   readonly address: string
   readonly endsOn: number | undefined
   readonly description: TokenDescription
-  entry: TokenEntry | undefined
   readonly #like: OnBehalfOfRequest
   readonly #userAssertion: string
 
