@@ -264,11 +264,11 @@ const giveResponse: Answered<DownstreamResponse> = (exchange, { plan }, { url },
 }
 
 /** The typed verbs give what the body says, and take no other status than 2xx. */
-const giveValue: Answered<unknown> = (exchange, { plan: { api }, method }, { url, secrets }, { resolve, reject }) => {
+const giveValue: Answered<unknown> = (exchange, { plan: { api }, method }, composed, { resolve, reject }) => {
   const { ok } = exchange
   if (ok && api.deserializer !== undefined) {
     const { deserializer } = api
-    const response = new StreamingResponse(api.name, url, exchange)
+    const response = new StreamingResponse(api.name, composed.url, exchange)
     untilAborted((async () => deserializer(response))(), exchange.signal).then(resolve, reject).finally(() => exchange.end(new Error('the body is not wanted')))
   } else if (ok && api.responseType === 'stream') {
     exchange.waitForBody()
@@ -276,10 +276,10 @@ const giveValue: Answered<unknown> = (exchange, { plan: { api }, method }, { url
   } else {
     exchange.takeWhole((error, body) => attempt(() => {
       // The status is what matters: the body of an error that breaks off is kept as far as it came.
-      if (!ok && !exchange.wasEnded) throw statusError(exchange, body, api.name, secrets)
+      if (!ok && !exchange.wasEnded) throw statusError(exchange, body, api.name, composed.secrets)
       if (error !== undefined) throw error
       resolve(typedBody(exchange, body, api, method))
-    }, reject), ok ? undefined : errorBodyLimit(secrets))
+    }, reject), ok ? undefined : errorBodyLimit(composed.secrets))
   }
 }
 

@@ -16,14 +16,14 @@ export interface TokenFacts {
 
 /** An access token and what is known of it; frozen, so that all callers can share it. */
 export class Token implements TokenFacts {
+  // Private, so that no log line, JSON or inspection shows it; once, since it is most of what a cached token weighs; and first, since it is what is read.
+  readonly #authorizationHeader: string
   readonly tokenType: string
   readonly expiresOn: number
   readonly refreshOn: number | undefined
   readonly tenantId: string | undefined
   readonly scopes: readonly string[]
   readonly correlationId: string
-  // Private, so that no log line, JSON or inspection shows it; and once, since it is most of what a cached token weighs.
-  readonly #authorizationHeader: string
 
   constructor (accessToken: string, { tokenType, expiresOn, refreshOn, tenantId, scopes, correlationId }: TokenFacts) {
     this.tokenType = tokenType
