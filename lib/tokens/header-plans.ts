@@ -19,13 +19,13 @@ export class HeaderPlans {
 
   get (caller: Caller, scope: unknown, options: unknown): TokenPlan | undefined {
     if (options === undefined && typeof scope === 'string') return this.#byScope[caller].get(scope)
-    const text = textOf(said(caller, scope, options))
+    const text = textOfAll(caller, scope, options)
     return text === undefined ? undefined : this.#byText.get(text)
   }
 
   set (caller: Caller, scope: unknown, options: unknown, plan: TokenPlan): void {
     if (options === undefined && typeof scope === 'string') return this.#keep(this.#byScope[caller], scope, plan)
-    const text = textOf(said(caller, scope, options))
+    const text = textOfAll(caller, scope, options)
     if (text !== undefined) this.#keep(this.#byText, text, plan)
   }
 
@@ -36,8 +36,10 @@ export class HeaderPlans {
   }
 }
 
-function said (caller: Caller, scope: unknown, options: unknown): unknown[] {
-  return options === undefined ? [caller, scope] : [caller, scope, options]
+function textOfAll (caller: Caller, scope: unknown, options: unknown): string | undefined {
+  const ofScope = textOf(scope)
+  const ofOptions = options === undefined ? '' : textOf(options)
+  return ofScope === undefined || ofOptions === undefined ? undefined : `${caller}.${ofScope}${ofOptions}`
 }
 
 /** Plain data as text, each its own; `undefined` where it is more than data, or long. An id that is `undefined` is no data: it would be taken for none. */

@@ -107,13 +107,13 @@ export function prepare (request: TokenRequest, api?: string): PreparedRequest {
   freezeRequest(request)
   const authority = authorityOf(request)
   return {
+    entry: undefined,
     request,
     key: tokenKey(request.claims === undefined ? request : { ...request, claims: undefined }),
     provider: authority === undefined ? 'managed-identity' : 'entra-id',
     address: authority === undefined ? 'managed-identity' : addressOf(authority, request),
     endsOn: request.flow === 'onBehalfOf' ? request.endsOn : undefined,
     description: describe(request, api),
-    entry: undefined,
   }
 }
 
