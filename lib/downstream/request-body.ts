@@ -29,7 +29,7 @@ export function requestBody ({ name, contentType }: Pick<ApiConfiguration, 'name
 
   // JSON is what the default says of objects; bytes are only called so when the configuration says it of its own accord.
   const ownType = contentType === DEFAULT_CONTENT_TYPE && !isSerialized ? undefined : contentType
-  if (content instanceof Readable) return { body: content, contentType: ownType }
+  if (content instanceof Readable) return { body: waiting(content), contentType: ownType }
   if (ArrayBuffer.isView(content)) return { body: new Uint8Array(content.buffer, content.byteOffset, content.byteLength), contentType: ownType }
   if (content instanceof ArrayBuffer) return { body: new Uint8Array(content), contentType: ownType }
   if (content instanceof Blob) return { body: fromWeb(content.stream()), contentType: ownType ?? (content.type || undefined) }
@@ -60,7 +60,12 @@ function isAsyncIterable (content: unknown): content is AsyncIterable<unknown> {
 }
 
 function fromWeb (stream: ReadableStream): Readable {
-  return Readable.fromWeb(stream as Parameters<typeof Readable.fromWeb>[0])
+  return waiting(Readable.fromWeb(stream as Parameters<typeof Readable.fromWeb>[0]))
+}
+
+/** A stream that breaks off while the call waits for its token must not end the process: it is found broken when it is sent. */
+function waiting (stream: Readable): Readable {
+  return stream.on('error', () => {})
 }
 
 /** Node's own FormData is another class than undici's, and undici sends its own only. */

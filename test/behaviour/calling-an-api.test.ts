@@ -340,6 +340,24 @@ t.test('blobs, views of memory and async iterables are sent as the bytes that th
   }
 })
 
+t.test('a stream that breaks off while its call waits fails the call, and nothing else', async t => {
+  const { api } = await apiThat(t)
+  const reason = new Error('no such file')
+  const node = new Readable({ read () {} })
+  let web!: ReadableStreamDefaultController
+  for (const [input, breakOff] of [
+    [node, () => { node.destroy(reason) }],
+    [new ReadableStream({ start: controller => { web = controller } }), () => { web.error(reason) }],
+  ] as const) {
+    const customizeHttpRequestMessage = async ({ body }: { body: unknown }) => {
+      const closed = new Promise(resolve => { (body as Readable).once('close', resolve) })
+      breakOff()
+      await closed
+    }
+    await t.rejects(api.postForApp('Api', input, { customizeHttpRequestMessage }), { code: 'FST_IDW_DOWNSTREAM_UNREACHABLE', cause: reason } as never)
+  }
+})
+
 t.test('a body that was only looked at can still be read otherwise; one that was read cannot', async t => {
   const { api } = await apiThat(t, (_, response) => response.writeHead(200, { 'content-type': 'application/json' }).end('{"a":1}'))
 
