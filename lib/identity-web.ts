@@ -74,7 +74,7 @@ export class IdentityWeb {
       ...services,
       tokenTimeout,
       customSignedAssertionProviders: options.customSignedAssertionProviders ?? {},
-      identityDispatcher: () => this.#provider.identityDispatcher,
+      identityDispatcher: () => this.#provider.identityDispatcher(),
     })
     const shared = sharedStore(tokenCache)
     const sessions = new Sessions({ shared, maxEntries: tokenCache.maxEntries, clock, logger })
@@ -104,9 +104,9 @@ export class IdentityWeb {
    * @throws TokenAcquisitionError that names every token that could not be acquired, where the options say so
    */
   async prewarm (routeApis: readonly RouteApi[], limit: number): Promise<void> {
-    const { configuration, acquirer } = this.#services
+    const { configuration, acquirer, transport } = this.#services
     const { apis, ...options } = this.#prewarm
-    if (apis !== false) await prewarm(configuration, routeApis, acquirer, { ...options, apis, limit })
+    if (apis !== false) await Promise.all([prewarm(configuration, routeApis, acquirer, { ...options, apis, limit }), transport.load()])
   }
 
   /**

@@ -1,7 +1,7 @@
 import { LRUCache } from 'lru-cache'
-import type { Dispatcher } from 'undici'
 import { TokenAcquisitionError } from '../errors.ts'
 import type { Logger } from '../logger.ts'
+import type { GetDispatcher } from '../own-connections.ts'
 import type { Clock } from '../tokens/clock.ts'
 import { untilAborted } from '../until-aborted.ts'
 import { getText } from './get-text.ts'
@@ -10,7 +10,7 @@ import { OpenIdConfigurationFault, openIdConfigurationUrl, readOpenIdConfigurati
 export interface DiscoveryOptions {
   readonly clock: Clock
   readonly logger: Logger
-  readonly dispatcher: Dispatcher
+  readonly dispatcher: GetDispatcher
   /** Ends what is under way. */
   readonly closing: AbortSignal
 }

@@ -1,5 +1,5 @@
-import type { Dispatcher } from 'undici'
 import type { Logger } from '../logger.ts'
+import type { GetDispatcher } from '../own-connections.ts'
 import type { Clock } from '../tokens/clock.ts'
 import type { Authority } from './authority.ts'
 import { Discovery } from './discovery.ts'
@@ -9,10 +9,10 @@ import { RegionDetection } from './region-detection.ts'
 export interface AuthorityEndpointsOptions {
   readonly clock: Clock
   readonly logger: Logger
-  /** Carries what is sent to authorities. */
-  readonly dispatcher: Dispatcher
-  /** Carries what is sent to the platform, without a proxy. */
-  readonly platform: Dispatcher
+  /** Gives what carries requests to authorities. */
+  readonly dispatcher: GetDispatcher
+  /** Gives what carries requests to the platform, without a proxy. */
+  readonly platform: GetDispatcher
 }
 
 /** Where an authority is asked for tokens: what follows from its URL, what its region makes of that, or what it says itself. */

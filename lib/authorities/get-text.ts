@@ -1,10 +1,10 @@
-import { request, type Dispatcher } from 'undici'
 import { boundedText } from '../bounded-text.ts'
+import type { GetDispatcher } from '../own-connections.ts'
 import type { Clock } from '../tokens/clock.ts'
 import { untilAborted } from '../until-aborted.ts'
 
 export interface GetTextOptions {
-  readonly dispatcher: Dispatcher
+  readonly dispatcher: GetDispatcher
   readonly clock: Clock
   /** Milliseconds. */
   readonly limit: number
@@ -31,7 +31,8 @@ export async function getText (url: string, { dispatcher, clock, limit, maxBody,
   }
 }
 
-async function exchange (url: string, options: { dispatcher: Dispatcher, headers: Readonly<Record<string, string>>, signal: AbortSignal }, maxBody: number): Promise<{ status: number, text: string }> {
-  const { statusCode, body } = await request(url, options)
+async function exchange (url: string, { dispatcher, ...options }: Pick<GetTextOptions, 'dispatcher' | 'headers' | 'signal'>, maxBody: number): Promise<{ status: number, text: string }> {
+  const { request } = await import('undici')
+  const { statusCode, body } = await request(url, { ...options, dispatcher: await dispatcher() })
   return { status: statusCode, text: await boundedText(body, maxBody) }
 }

@@ -1,6 +1,6 @@
-import type { Dispatcher } from 'undici'
 import { isLinkLocalHost, isLoopbackHost } from '../local-host.ts'
 import type { Logger } from '../logger.ts'
+import type { GetDispatcher } from '../own-connections.ts'
 import type { Clock } from '../tokens/clock.ts'
 import { untilAborted } from '../until-aborted.ts'
 import { getText } from './get-text.ts'
@@ -10,7 +10,7 @@ export interface RegionDetectionOptions {
   readonly clock: Clock
   readonly logger: Logger
   /** Without a proxy: the metadata service is on this machine. */
-  readonly dispatcher: Dispatcher
+  readonly dispatcher: GetDispatcher
   /** Ends what is under way. */
   readonly closing: AbortSignal
 }

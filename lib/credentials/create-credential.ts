@@ -1,7 +1,7 @@
-import type { Dispatcher } from 'undici'
 import type { AppConfiguration, ClientCredentialConfiguration } from '../configuration/configuration.ts'
 import type { ManagedIdentityOptions } from '../configuration/schema.ts'
 import type { Logger } from '../logger.ts'
+import type { GetDispatcher } from '../own-connections.ts'
 import type { Clock } from '../tokens/clock.ts'
 import type { Token } from '../tokens/token.ts'
 import { CertificateCredential } from './certificate-credential.ts'
@@ -23,7 +23,7 @@ export interface CredentialServices {
   /** By the names that the configuration was held to. */
   readonly customSignedAssertionProviders: Readonly<Record<string, CustomSignedAssertionProvider>>
   /** Gives what carries requests to Entra ID, and to Key Vault. */
-  readonly identityDispatcher: () => Dispatcher
+  readonly identityDispatcher: GetDispatcher
   /** Aborted when the application closes. */
   readonly closed: AbortSignal
 }

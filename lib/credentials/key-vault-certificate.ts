@@ -61,7 +61,7 @@ export class KeyVaultCertificate implements CertificateSource {
       }
     }
     return new SecretClient(keyVaultUrl, credential, {
-      httpClient: new UndiciHttpClient(identityDispatcher(), signal),
+      httpClient: new UndiciHttpClient(await identityDispatcher(), signal),
       retryOptions: { maxRetries: 2, retryDelayInMs: 500 },
       // A token goes to the vault that is configured, and nowhere else.
       redirectOptions: { maxRetries: 0 },

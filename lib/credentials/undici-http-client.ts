@@ -1,4 +1,4 @@
-import { request as send, type Dispatcher } from 'undici'
+import type { Dispatcher } from 'undici'
 
 // The part of the Azure SDK's HttpClient (`@azure/core-rest-pipeline`) that reading a secret needs; its types are not ours to depend on.
 
@@ -30,6 +30,7 @@ export class UndiciHttpClient {
   }
 
   async sendRequest<T extends PipelineRequest> (request: T): Promise<{ request: T, status: number, headers: PipelineHeaders, bodyAsText: string }> {
+    const { request: send } = await import('undici')
     const { url, method, headers } = request
     // The SDK asks for compressed answers, and leaves it to its own client to read them.
     const asked = { ...headers.toJSON(), 'accept-encoding': 'identity' }

@@ -1,5 +1,3 @@
-import { util } from 'undici'
-
 /** Header values by their names in lower case: those that came more than once as lists. */
 export type HeaderValues = Readonly<Record<string, string | string[] | undefined>>
 
@@ -10,7 +8,7 @@ const JSON_TYPE = 'application/json'
 const SEMICOLON = 59
 
 export function headerValues (headers: AnswerHeaders): HeaderValues {
-  return isRaw(headers) ? util.parseHeaders([...headers]) as HeaderValues : headers
+  return isRaw(headers) ? parsed(headers) : headers
 }
 
 /** The value of one header, its first where it came more than once. */
@@ -23,6 +21,20 @@ export function headerValue (headers: AnswerHeaders, name: string): string | und
 export function isPlainJson (headers: AnswerHeaders): boolean {
   const mediaType = isRaw(headers) ? rawValue(headers, 'content-type') : undefined
   return mediaType !== undefined && isText(mediaType, JSON_TYPE) && (mediaType.length === JSON_TYPE.length || mediaType[JSON_TYPE.length] === SEMICOLON)
+}
+
+/** In undici's own way, which need not be loaded for it. */
+function parsed (headers: readonly Buffer[]): HeaderValues {
+  const values = new Map<string, string | string[]>()
+  for (let index = 0; index < headers.length; index += 2) {
+    const name = headers[index]!.toString('latin1').toLowerCase()
+    const value = headers[index + 1]!.toString('latin1')
+    const before = values.get(name)
+    if (before === undefined) values.set(name, value)
+    else if (typeof before === 'string') values.set(name, [before, value])
+    else before.push(value)
+  }
+  return Object.fromEntries(values)
 }
 
 function rawValue (headers: readonly Buffer[], name: string): Buffer | undefined {

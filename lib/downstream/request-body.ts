@@ -1,11 +1,11 @@
 import { Readable } from 'node:stream'
-import { FormData } from 'undici'
 import type { ApiConfiguration } from '../configuration/configuration.ts'
 import { isPlain } from '../configuration/freeze.ts'
 import { ConfigurationError } from '../errors.ts'
+import { isForm, type Form } from './form.ts'
 
-/** What undici can send. */
-export type WireBody = string | Uint8Array | Readable | FormData | null
+/** What the transport can send. */
+export type WireBody = string | Uint8Array | Readable | Form | null
 
 export interface RequestBody {
   readonly body: WireBody
@@ -35,7 +35,7 @@ export function requestBody ({ name, contentType }: Pick<ApiConfiguration, 'name
   if (content instanceof Blob) return { body: fromWeb(content.stream()), contentType: ownType ?? (content.type || undefined) }
   if (content instanceof ReadableStream) return { body: fromWeb(content), contentType: ownType }
   if (content instanceof URLSearchParams) return { body: content.toString(), contentType: 'application/x-www-form-urlencoded;charset=UTF-8' }
-  if (content instanceof globalThis.FormData || content instanceof FormData) return { body: undiciForm(content), contentType: undefined }
+  if (isForm(content)) return { body: content, contentType: undefined }
   if (isAsyncIterable(content)) return { body: Readable.from(content), contentType: ownType }
   return { body: toJson(name, content), contentType }
 }
@@ -66,14 +66,6 @@ function fromWeb (stream: ReadableStream): Readable {
 /** A stream that breaks off while the call waits for its token must not end the process: it is found broken when it is sent. */
 function waiting (stream: Readable): Readable {
   return stream.on('error', () => {})
-}
-
-/** Node's own FormData is another class than undici's, and undici sends its own only. */
-function undiciForm (form: Iterable<[string, unknown]>): FormData {
-  if (form instanceof FormData) return form
-  const copy = new FormData()
-  for (const [name, value] of form) copy.append(name, value)
-  return copy
 }
 
 function toJson (name: string, content: unknown): string {

@@ -1,10 +1,10 @@
-import type { Dispatcher } from 'undici'
 import { authorityUrl } from '../authorities/authority.ts'
 import type { Discovery } from '../authorities/discovery.ts'
 import { getText } from '../authorities/get-text.ts'
 import { isOfCustomers, issuerHost } from '../authorities/hosts.ts'
 import { ANY_TENANT, type DescribedAuthority, type TokenVersion } from '../authorities/openid-configuration.ts'
 import type { Logger } from '../logger.ts'
+import type { GetDispatcher } from '../own-connections.ts'
 import type { Clock } from '../tokens/clock.ts'
 import { isMetaTenant, isTenantId } from '../authorities/tenants.ts'
 import { Issuer } from './issuer.ts'
@@ -15,7 +15,7 @@ import { SigningKeys } from './signing-keys.ts'
 export interface InboundAuthorityOptions {
   readonly authority: DescribedAuthority
   readonly discovery: Discovery
-  readonly dispatcher: Dispatcher
+  readonly dispatcher: GetDispatcher
   readonly clock: Clock
   readonly logger: Logger
   /** Ends what is under way. */

@@ -1,8 +1,8 @@
-import type { Dispatcher } from 'undici'
 import type { Discovery } from '../authorities/discovery.ts'
 import type { AppConfiguration, CertificateCredentialConfiguration } from '../configuration/configuration.ts'
 import type { CredentialServices } from '../credentials/create-credential.ts'
 import { UserTokenRequiredError } from '../errors.ts'
+import type { GetDispatcher } from '../own-connections.ts'
 import { bearerToken, requireToken } from './authorization-header.ts'
 import type { Caller } from './caller.ts'
 import { InboundAuthority } from './inbound-authority.ts'
@@ -14,7 +14,7 @@ import { TokenValidator } from './token-validator.ts'
 export interface InboundServices extends Pick<CredentialServices, 'clock' | 'logger' | 'closed' | 'managedIdentityToken'> {
   readonly configuration: InboundConfiguration
   readonly discovery: Discovery
-  readonly dispatcher: Dispatcher
+  readonly dispatcher: GetDispatcher
   /** How many callers are remembered. */
   readonly maxEntries: number
 }
@@ -32,7 +32,7 @@ export class Inbound {
       configuration,
       authority: new InboundAuthority({ authority, discovery, dispatcher, clock, logger, closing }),
       decryption: new TokenDecryption({
-        credentials: () => decryptionCredentials(app, { ...services, identityDispatcher: () => dispatcher }),
+        credentials: () => decryptionCredentials(app, { ...services, identityDispatcher: dispatcher }),
         clock,
         logger,
         closing,

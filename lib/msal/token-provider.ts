@@ -1,8 +1,9 @@
-import { Agent, type Dispatcher } from 'undici'
+import type { Dispatcher } from 'undici'
 import type { Discovery } from '../authorities/discovery.ts'
 import { AuthorityEndpoints } from '../authorities/endpoints.ts'
 import type { ClientCredentials } from '../credentials/client-credentials.ts'
 import type { Logger } from '../logger.ts'
+import { OwnConnections, type GetDispatcher } from '../own-connections.ts'
 import type { Sessions } from '../sessions/sessions.ts'
 import type { Clock } from '../tokens/clock.ts'
 import type { TokenRequest } from '../tokens/token-request.ts'
@@ -14,30 +15,24 @@ export class TokenProvider {
   readonly #credentials: ClientCredentials
   readonly #sessions: Sessions
   readonly #endpoints: AuthorityEndpoints
-  readonly #entraId: Dispatcher
-  /** Of its own, without a proxy: the endpoint is on this machine. */
-  readonly #managedIdentity = new Agent()
-  readonly #own: readonly Agent[]
+  readonly #entraId = new OwnConnections()
+  /** Without a proxy: the endpoint is on this machine. */
+  readonly #managedIdentity = new OwnConnections()
+  /** Gives what carries requests to Entra ID. */
+  readonly identityDispatcher: GetDispatcher
 
   /** @param identityDispatcher carries what is sent to Entra ID; without it, the provider opens and closes its own connections */
   constructor (clock: Clock, credentials: ClientCredentials, sessions: Sessions, identityDispatcher: Dispatcher | undefined, logger: Logger) {
-    const own = identityDispatcher === undefined ? [new Agent()] : []
     this.#clock = clock
     this.#credentials = credentials
     this.#sessions = sessions
-    this.#entraId = identityDispatcher ?? own[0]!
-    this.#own = [...own, this.#managedIdentity]
-    this.#endpoints = new AuthorityEndpoints({ clock, logger, dispatcher: this.#entraId, platform: this.#managedIdentity })
+    this.identityDispatcher = identityDispatcher === undefined ? this.#entraId.dispatcher : async () => identityDispatcher
+    this.#endpoints = new AuthorityEndpoints({ clock, logger, dispatcher: this.identityDispatcher, platform: this.#managedIdentity.dispatcher })
   }
 
   /** What authorities say of themselves. */
   get discovery (): Discovery {
     return this.#endpoints.discovery
-  }
-
-  /** Carries what is sent to Entra ID. */
-  get identityDispatcher (): Dispatcher {
-    return this.#entraId
   }
 
   /**
@@ -47,13 +42,13 @@ export class TokenProvider {
    */
   readonly ask = async (request: TokenRequest, signal: AbortSignal, replaced?: Token): Promise<Token> => {
     const now = () => this.#clock.now()
-    const ofApp = { signal, now, dispatcher: this.#entraId, credentials: this.#credentials, endpoints: this.#endpoints }
     if (request.flow === 'managedIdentity' && request.workloadIdentity === undefined) {
       const { acquireWithManagedIdentity } = await import('./managed-identity.ts')
-      return acquireWithManagedIdentity(request, { signal, now, dispatcher: this.#managedIdentity }, replaced)
+      return acquireWithManagedIdentity(request, { signal, now, dispatcher: await this.#managedIdentity.dispatcher() }, replaced)
     }
     // Loaded when they are needed first, so that importing the package stays cheap.
     const { acquireLongRunning, acquireOnBehalfOf, acquireWithClientCredential, acquireWithWorkloadIdentity } = await import('./confidential-client.ts')
+    const ofApp = { signal, now, dispatcher: await this.identityDispatcher(), credentials: this.#credentials, endpoints: this.#endpoints }
     switch (request.flow) {
       case 'clientCredentials': return acquireWithClientCredential(request, ofApp)
       case 'onBehalfOf': return acquireOnBehalfOf(request, ofApp)
@@ -65,6 +60,6 @@ export class TokenProvider {
   async close (): Promise<void> {
     this.#endpoints.close()
     this.#sessions.close()
-    await Promise.all(this.#own.map(dispatcher => dispatcher.destroy()))
+    await Promise.all([this.#entraId.close(), this.#managedIdentity.close()])
   }
 }

@@ -3,7 +3,8 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { buildIn, startWorld } from '../fixtures/build.ts'
-import { appSettings, scope } from '../fixtures/todo-api.ts'
+import { answerJson, startRawServer } from '../fixtures/raw-server.ts'
+import { appSettings, clientId, scope, tenantId } from '../fixtures/todo-api.ts'
 
 const script = (name: string) => fileURLToPath(new URL(`../fixtures/processes/${name}.ts`, import.meta.url))
 
@@ -30,6 +31,17 @@ t.test('a daemon that calls and closes ends by itself', async t => {
 
 t.test('importing the package starts nothing: no handle, no connection, no MSAL', async t => {
   t.match(await run('import-only', {}), { code: 0, signal: null, output: /^resources: \[\]\nmsal: false\n$/ })
+})
+
+t.test('undici comes with the first call, and not with the package or an application that gets ready; with prewarm, it is there when the application is', async t => {
+  const { origin } = await startRawServer(t, (_, response) => answerJson(response, 200, {}))
+  const AzureAd = { Instance: 'https://login.microsoftonline.com/', TenantId: tenantId, ClientId: clientId, ClientCredentials: [{ SourceType: 'Path', CertificateDiskPath: 'missing.pem' }] }
+  // It needs no token ahead.
+  const OfUsers = { BaseUrl: origin, Scopes: [scope] }
+  const config = { AzureAd, OfUsers, Open: { BaseUrl: origin } }
+
+  t.match(await run('load-when-needed', { config, step: 'call' }), { code: 0, signal: null, output: /^imported: false\nready: false\n[^]*daemon: false\n[^]*called: true\n$/ })
+  t.match(await run('load-when-needed', { config, step: 'prewarm' }), { code: 0, signal: null, output: /^imported: false\nready: true\n/ })
 })
 
 t.test('close ends an acquisition that is under way, also one that is never answered', async t => {

@@ -55,7 +55,7 @@ export interface StageOptions {
 
 export function setStage ({ config, maxEntries = 100_000, tokenTimeout = 10_000, around = ask => ask }: StageOptions): Stage {
   const { options, configuration } = setUp({ config }, ({ config }) => config)
-  const credentials: ClientCredentials = new ClientCredentials({ clock: systemClock, logger, tokenTimeout, customSignedAssertionProviders: {}, managedIdentityToken: async () => { throw new Error('no credential asks for one here') }, identityDispatcher: () => provider.identityDispatcher, closed: new AbortController().signal })
+  const credentials: ClientCredentials = new ClientCredentials({ clock: systemClock, logger, tokenTimeout, customSignedAssertionProviders: {}, managedIdentityToken: async () => { throw new Error('no credential asks for one here') }, identityDispatcher: () => provider.identityDispatcher(), closed: new AbortController().signal })
   const sessions = new Sessions({ shared: undefined, maxEntries, clock: systemClock, logger })
   const provider: TokenProvider = new TokenProvider(systemClock, credentials, sessions, undefined, logger)
   const engine = new TokenEngine({ maxEntries, tokenTimeout, ask: around(provider.ask), shared: undefined, clock: systemClock, random: Math.random, logger })

@@ -21,7 +21,7 @@ function endpointsOf (t: { teardown (work: () => unknown): unknown }) {
   const agent = new MockAgent()
   agent.disableNetConnect()
   t.teardown(() => agent.close())
-  const endpoints = new AuthorityEndpoints({ clock, logger: loggerOf(lines), dispatcher: agent, platform: agent })
+  const endpoints = new AuthorityEndpoints({ clock, logger: loggerOf(lines), dispatcher: async () => agent, platform: async () => agent })
   const next = () => agent.get(origin).intercept({ path, method: 'GET' })
   const { signal } = new AbortController()
   return {
@@ -31,8 +31,11 @@ function endpointsOf (t: { teardown (work: () => unknown): unknown }) {
     agent,
     next,
     ask: (ends = signal) => endpoints.forApp(authority, ends),
-    /** Until what is under way in the background has come. */
-    settle: async () => { for (let turn = 0; turn < 10; turn++) await new Promise(resolve => setImmediate(resolve)) },
+    /** Until what is under way in the background has come; it imports undici first, as this does after it. */
+    settle: async () => {
+      await import('undici')
+      for (let turn = 0; turn < 10; turn++) await new Promise(resolve => setImmediate(resolve))
+    },
   }
 }
 

@@ -20,7 +20,7 @@ function endpointsOf (t: Tap, environment: Record<string, string> = {}, platform
   useEnvironment(t, environment)
   const clock = new FakeClock()
   const lines: Line[] = []
-  const endpoints = new AuthorityEndpoints({ clock, logger: loggerOf(lines), dispatcher: platform, platform })
+  const endpoints = new AuthorityEndpoints({ clock, logger: loggerOf(lines), dispatcher: async () => platform, platform: async () => platform })
   const ask = (signal = new AbortController().signal) => endpoints.forApp(authorityOf('login.microsoftonline.com', 'tryautodetect'), signal)
   return { clock, lines, endpoints, ask }
 }

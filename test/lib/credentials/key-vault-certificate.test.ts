@@ -22,7 +22,7 @@ function sourceOf (t: Tap, options: Partial<KeyVaultCertificateOptions> & { keyV
   const agent = new Agent()
   t.teardown(() => agent.destroy())
   const source = new KeyVaultCertificate({ keyVaultCertificateName: 'todo', ...options }, {
-    identityDispatcher: () => dispatcher ?? agent,
+    identityDispatcher: async () => dispatcher ?? agent,
     managedIdentityToken: async (scope, identity) => {
       asked.push([scope, identity])
       return token
@@ -126,7 +126,7 @@ t.test('one that never answers is given up with the signal', async t => {
 t.test('without a token of the managed identity, its error is the reason', async t => {
   const vault = await startKeyVault(t, { value: () => pfx })
   const source = new KeyVaultCertificate({ keyVaultUrl: vault.origin, keyVaultCertificateName: 'todo' }, {
-    identityDispatcher: () => new Agent(),
+    identityDispatcher: async () => new Agent(),
     managedIdentityToken: async () => { throw new TokenAcquisitionError('No token: the managed identity endpoint could not be reached', { retryable: true }) },
   })
 
@@ -134,7 +134,7 @@ t.test('without a token of the managed identity, its error is the reason', async
 })
 
 t.test('without its client installed, the package is named', async t => {
-  const services = { identityDispatcher: () => new Agent(), managedIdentityToken: async () => token }
+  const services = { identityDispatcher: async () => new Agent(), managedIdentityToken: async () => token }
   const source = new KeyVaultCertificate({ keyVaultUrl: 'https://contoso.vault.azure.net/', keyVaultCertificateName: 'todo' }, services, async () => { throw new Error('Cannot find package') })
 
   await t.rejects(source.load(AbortSignal.timeout(20_000)), { message: 'the package @azure/keyvault-secrets could not be loaded: npm install @azure/keyvault-secrets' })

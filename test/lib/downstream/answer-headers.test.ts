@@ -1,5 +1,8 @@
 import t from 'tap'
-import { headerValue, isPlainJson } from '../../../lib/downstream/answer-headers.ts'
+import { isDeepStrictEqual } from 'node:util'
+import fc from 'fast-check'
+import { util } from 'undici'
+import { headerValue, headerValues, isPlainJson } from '../../../lib/downstream/answer-headers.ts'
 
 const raw = (...headers: string[]) => headers.map(text => Buffer.from(text))
 
@@ -15,4 +18,20 @@ t.test('a header is found by its name in any letter case, the first where it cam
   t.equal(headerValue(raw('A', '1', 'Retry-After', '7', 'retry-after', '8'), 'retry-after'), '7')
   t.equal(headerValue({ 'retry-after': ['7', '8'] }, 'retry-after'), '7')
   t.equal(headerValue(raw('a', '1'), 'b'), undefined)
+})
+
+t.test('headers as they came over the wire are read as undici reads them: by names in lower case, and as lists where they came more than once', async t => {
+  const once = raw('Content-Type', 'a/b', 'Set-Cookie', 'a=1', 'SET-COOKIE', 'b=2', 'set-cookie', 'c=3', '__proto__', 'x', 'constructor', 'y', 'X-Empty', '')
+  t.strictSame(Object.entries(headerValues(once)), [['content-type', 'a/b'], ['set-cookie', ['a=1', 'b=2', 'c=3']], ['__proto__', 'x'], ['constructor', 'y'], ['x-empty', '']])
+  t.equal(headerValues([Buffer.from('a'), Buffer.from([0xe9])])['a'], '\u00e9', 'one character a byte')
+  t.strictSame(headerValues([]), {})
+  const parsed = { a: ['1', '2'] }
+  t.equal(headerValues(parsed), parsed, 'what is parsed already stays as it is')
+
+  const name = fc.oneof(fc.constantFrom('A', 'a', 'Set-Cookie', 'set-cookie', '__proto__', '__PROTO__', 'toString', 'Content-Length'), fc.string({ minLength: 1 })).map(text => Buffer.from(text))
+  const header = fc.tuple(name, fc.uint8Array().map(bytes => Buffer.from(bytes)))
+  fc.assert(fc.property(fc.array(header), headers => {
+    const flat = headers.flat()
+    return isDeepStrictEqual(Object.entries(headerValues(flat)), Object.entries(util.parseHeaders([...flat])))
+  }))
 })

@@ -1,0 +1,17 @@
+import type { FormData } from 'undici'
+
+/** A form of Node, or one of undici, which is another class. */
+export type Form = globalThis.FormData | FormData
+
+/** Whether `content` is a form, whoever made it: undici need not be loaded to tell. */
+export function isForm (content: unknown): content is Form {
+  return typeof content === 'object' && content !== null && (content as Form)[Symbol.toStringTag] === 'FormData' && Symbol.iterator in content
+}
+
+/** The form in undici's own class: it sends no other. */
+export function undiciForm (form: Form, UndiciFormData: typeof FormData): FormData {
+  if (form instanceof UndiciFormData) return form
+  const copy = new UndiciFormData()
+  for (const [name, value] of form) copy.append(name, value)
+  return copy
+}
