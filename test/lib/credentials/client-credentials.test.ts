@@ -57,21 +57,22 @@ t.test('when several cannot be used, the causes are those of all', async t => {
 })
 
 t.test('of several that give no answer, each leaves time for the next, and the last for telling what was wrong', async t => {
-  const clock = new FakeClock()
-  const credentials = clientCredentials({ clock, customSignedAssertionProviders: { never: () => new Promise(() => {}) }, managedIdentityToken: () => new Promise(() => {}) })
   const never = { sourceType: 'CustomSignedAssertion' as const, customSignedAssertionProviderName: 'never' }
+  const proveWith = async (list: Parameters<typeof appWith>[0]) => {
+    const clock = new FakeClock()
+    const proof = clientCredentials({ clock, customSignedAssertionProviders: { never: () => new Promise(() => {}) }, managedIdentityToken: () => new Promise(() => {}) }).prove(appWith(list), contextOf())
+    // The code of the credentials is loaded first.
+    await clock.awaited()
+    return { clock, proof }
+  }
 
-  const three = appWith([never, never, { sourceType: 'ClientSecret', clientSecret: 'third' }])
-  const two = appWith([never, { sourceType: 'SignedAssertionFromManagedIdentity' }])
+  const three = await proveWith([never, never, { sourceType: 'ClientSecret', clientSecret: 'third' }])
+  await three.clock.advance(7_500)
+  t.match(await three.proof, { authentication: { clientSecret: 'third' } })
 
-  const proof = credentials.prove(three, contextOf())
-  await clock.awaited()
-  await clock.advance(7_500)
-  t.match(await proof, { authentication: { clientSecret: 'third' } })
-
-  const failure = credentials.prove(two, contextOf()).catch((error: Error) => error)
-  await clock.awaited()
-  await clock.advance(9_000)
+  const two = await proveWith([never, { sourceType: 'SignedAssertionFromManagedIdentity' }])
+  const failure = two.proof.catch((error: Error) => error)
+  await two.clock.advance(9_000)
   t.match(await failure, { code: 'FST_IDW_CREDENTIAL_NOT_LOADED', message: /\(CustomSignedAssertion\): it took longer than 5000 ms\n.*\(SignedAssertionFromManagedIdentity\): it took longer than 4000 ms$/ })
 })
 
