@@ -309,9 +309,9 @@ export class TokenEngine {
     return entry
   }
 
-  /** Only what comes makes others go: an era is as long as it takes until a part of the cache has been filled anew. */
+  /** Only what comes makes others go: an era is as long as it takes until a part of what is at hand has come anew. */
   #noteKept (): void {
-    if (++this.#kept < this.#options.maxEntries / ERAS) return
+    if (++this.#kept < this.#entries.size / ERAS) return
     this.#kept = 0
     this.#era++
   }

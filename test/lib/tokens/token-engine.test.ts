@@ -441,6 +441,22 @@ t.test('bounds', async t => {
     await acquire(requestOfUser('later'))
     t.equal(engine.diagnostics().length, 2)
   })
+
+  t.test('a token that lives long and is used on and on does not keep those that have ended', async t => {
+    const { clock, provider, acquire, engine } = engineOf({ maxEntries: 1_000 })
+    const used = requestOfApp()
+    provider.answers.push(provider.token(24 * HOUR))
+    for (const user of Array(50).keys()) {
+      t.equal(await acquire(used), 'token 1')
+      await acquire(requestOfUser(`user ${user}`))
+    }
+    await clock.advance(HOUR)
+    for (const user of Array(8).keys()) {
+      t.equal(await acquire(used), 'token 1')
+      await acquire(requestOfUser(`later user ${user}`))
+    }
+    t.equal(engine.diagnostics().length, 9)
+  })
 })
 
 t.test('closing ends what is under way, forgets the tokens, and asks nobody any more', async t => {
