@@ -82,6 +82,22 @@ t.test('an authority that names no tenant, where the section names one, opens th
   await t.rejects(enterWith(), refused(/of a tenant that may not call/))
 })
 
+t.test('an issuer binds the tenant wherever and however the authority writes its place', async t => {
+  const authority = await startAuthority(t)
+  for (const place of ['{TenantId}', '{tenantid}/{tenantid}']) {
+    const issuer = authority.issuer(place)
+    authority.document['issuer'] = issuer
+    authority.keys.splice(0)
+    await authority.addKey({ issuer })
+    const { enterWith } = await openDoor(t, { authority, section: { TenantId: 'common' }, inbound: { tenants: ['any'] } })
+    const of = (tid: string) => authority.issuer(place.replace(/\{tenantid\}/gi, tid))
+    t.match(await enterWith({ iss: of(tenantId) }), { tenantId })
+    for (const iss of [issuer, authority.issuer(place.replace('{tenantid}', tenantId)), of(otherTenantId)]) {
+      await t.rejects(enterWith({ iss }), refused(/of another issuer/), iss)
+    }
+  }
+})
+
 t.test('a token ends with exp and begins with nbf, by the tolerance; what is no time is refused', async t => {
   for (const clockTolerance of [60, 0, 300]) {
     const clock = new FakeClock(1_800_000_000_000)
