@@ -71,9 +71,9 @@ function requireIssuer ({ iss, tid }: Claims, issuer: Issuer, { authority }: Inb
   return tenantId
 }
 
-/** A key that is published for one tenant signs for that tenant only. The keys of B2C do not say whose they are. */
+/** A key that is published for one tenant signs for that tenant only. The keys of B2C do not say whose they are: they are of the only tenant there is. */
 function requireKeyOfIssuer (key: SigningKey, tenantId: string, expected: Issuer): void {
-  const signs = key.issuer === undefined ? !expected.isOfAnyTenant : expected.isOfKey(key.issuer, tenantId)
+  const signs = key.issuer === undefined ? expected.tenantId === tenantId : expected.isOfKey(key.issuer, tenantId)
   if (!signs) throw tokenRefused('its key is of another issuer')
 }
 

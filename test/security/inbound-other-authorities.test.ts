@@ -66,6 +66,18 @@ t.test('tokens of the public cloud are of login.microsoftonline.com in version 2
   }
 })
 
+t.test('a key that does not say whose it is signs for the tenant that its issuer names, and for nobody where that names none', async t => {
+  const authority = await startAuthority(t)
+  const origin = 'https://login.microsoftonline.com'
+  const one = { ver: '1.0', aud: `api://${clientId}`, appid: 'x', azp: undefined, iss: `https://sts.windows.net/${tenantId}/` }
+  for (const [v2, isLetIn] of [[`${origin}/${tenantId}/v2.0`, true], [`${origin}/${otherTenantId}/v2.0`, false], [`${origin}/{tenantid}/v2.0`, false], [`${origin}/of-{tenantid}/v2.0`, false], [`${origin}/v2.0`, false]] as const) {
+    const identityDispatcher = hostsOf(t, authority, origin, { '/organizations/v2.0/': v2, '/organizations/': 'https://sts.windows.net/{tenantid}/' }, undefined)
+    const { enterWith } = await openDoor(t, { authority, identityDispatcher, section: { Instance: `${origin}/`, TenantId: 'common' }, inbound: { tenants: ['any'] } })
+    if (isLetIn) await t.resolves(enterWith(one), v2)
+    else await t.rejects(enterWith(one), { code: 'FST_IDW_UNAUTHORIZED', message: /its key is of another issuer/ }, v2)
+  }
+})
+
 t.test('an OpenID configuration that must not be used lets nobody in', async t => {
   const { authority, enter } = await openDoor(t)
   authority.document['issuer'] = 'https://evil.example/'
