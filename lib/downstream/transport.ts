@@ -64,13 +64,16 @@ export class Transport {
     if (body instanceof Readable) body.on('error', () => {})
     try {
       const { Pool, FormData } = await this.#importUndici()
-      if (exchange.isOver) return
-      if (this.#isClosed) return exchange.onResponseError(undefined, closing())
-      const carrier = given ?? this.#ownFor(request.origin, Pool)
-      leave(carrier, given === undefined, isForm(body) ? { ...request, body: undiciForm(body, FormData) } : request, retry, exchange)
+      if (this.#isClosed) exchange.onResponseError(undefined, closing())
+      if (!exchange.isOver) {
+        const carrier = given ?? this.#ownFor(request.origin, Pool)
+        return leave(carrier, given === undefined, isForm(body) ? { ...request, body: undiciForm(body, FormData) } : request, retry, exchange)
+      }
     } catch (error) {
       exchange.end(error)
     }
+    // Undici closes what it is given, and no other: a file must not stay open for a call that is over.
+    if (body instanceof Readable) body.destroy()
   }
 
   #ownFor (origin: string, OwnPool: typeof Pool): Pool {

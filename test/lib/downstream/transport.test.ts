@@ -1,4 +1,5 @@
 import t from 'tap'
+import { once } from 'node:events'
 import { Readable } from 'node:stream'
 import * as undici from 'undici'
 import { Exchange } from '../../../lib/downstream/exchange.ts'
@@ -63,6 +64,23 @@ t.test('what is over when undici has come is not sent', async t => {
 
   t.equal(await send().outcome, 200)
   t.strictSame([requests.length, counts.pools], [1, 1])
+})
+
+t.test('a body whose call is over before undici has come is closed', async t => {
+  const calls = await Promise.all(Array.from({ length: 3 }, () => transportTo(t)))
+  const bodies = calls.map(() => new Readable({ read () {} }))
+  const [ended, closed, failed] = calls.map(({ send }, index) => send({ method: 'POST', body: bodies[index]! }))
+  const reason = new Error('gone')
+
+  ended!.exchange.end(reason)
+  await calls[1]!.transport.close()
+  for (const { loading } of calls.slice(0, 2)) loading.resolve()
+  calls[2]!.loading.reject(reason)
+
+  await t.rejects(ended!.outcome, reason)
+  await t.rejects(closed!.outcome, /is closing/)
+  await t.rejects(failed!.outcome, reason)
+  await Promise.all(bodies.map(body => body.closed || once(body, 'close')))
 })
 
 t.test('what waits for undici when the transport is closed is not sent, and opens nothing', async t => {
