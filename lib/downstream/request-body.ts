@@ -2,7 +2,7 @@ import { Readable } from 'node:stream'
 import type { ApiConfiguration } from '../configuration/configuration.ts'
 import { isPlain } from '../configuration/freeze.ts'
 import { ConfigurationError } from '../errors.ts'
-import { isForm, type Form } from './form.ts'
+import { copiedForm, isForm, type Form } from './form.ts'
 
 /** What the transport can send. */
 export type WireBody = string | Uint8Array | Readable | Form | null
@@ -35,7 +35,7 @@ export function requestBody ({ name, contentType }: Pick<ApiConfiguration, 'name
   if (content instanceof Blob) return { body: fromWeb(content.stream()), contentType: ownType ?? (content.type || undefined) }
   if (content instanceof ReadableStream) return { body: fromWeb(content), contentType: ownType }
   if (content instanceof URLSearchParams) return { body: content.toString(), contentType: 'application/x-www-form-urlencoded;charset=UTF-8' }
-  if (isForm(content)) return { body: content, contentType: undefined }
+  if (isForm(content)) return { body: copiedForm(content), contentType: undefined }
   if (isAsyncIterable(content)) return { body: Readable.from(content), contentType: ownType }
   return { body: toJson(name, content), contentType }
 }

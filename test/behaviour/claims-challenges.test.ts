@@ -122,6 +122,18 @@ t.test('an API that never stops challenging is called twice, and its second answ
   t.strictSame(plain.events, ['token', 'call', 'token', 'call'])
 })
 
+t.test('what a hook adds to a form is in each request once, and not in the caller\'s own form', async t => {
+  const { api, requests } = await appWith(t)
+  const form = new FormData()
+  form.set('name', 'value')
+  const customizeHttpRequestMessage = ({ body }: DownstreamRequest) => { (body as FormData).append('added', 'by the hook') }
+
+  t.match(await api.postForApp('Api', form, { customizeHttpRequestMessage }), done)
+
+  t.strictSame(requests.map(({ body }) => body.split('by the hook').length - 1), [1, 1])
+  t.strictSame([...form.keys()], ['name'])
+})
+
 t.test('what is no claims challenge is the answer', async t => {
   const answering = (status: number, value: string, more: Record<string, string> = {}): Answer => response => answerJson(response, status, {}, { 'www-authenticate': value, ...more })
   for (const [what, status, answer] of [
