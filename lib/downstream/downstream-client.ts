@@ -16,7 +16,7 @@ import { claimsRetry } from './claims-retry.ts'
 import type { DownstreamApi, DownstreamApiOverride } from './downstream-api.ts'
 import { StreamingResponse } from './downstream-response.ts'
 import { Exchange } from './exchange.ts'
-import { requestBody, type WireBody } from './request-body.ts'
+import { requestBody, waiting, type WireBody } from './request-body.ts'
 import { requireDeclaredIdentity, type RouteApi } from './route-apis.ts'
 import type { Transport, WireRequest } from './transport.ts'
 import { errorBodyLimit, statusError, typedBody } from './typed-body.ts'
@@ -235,11 +235,13 @@ export class DownstreamClient implements DownstreamApi {
       logger.info({ api: api.name }, 'downstream API called without a token: it has no scopes')
     } else {
       await untilAborted(Promise.resolve(api.onBeforeAuthHeaderCreation?.(request)), signal)
+      waiting(request.body)
       const { forceRefresh, signal: ofToken } = api.acquireTokenOptions
       const { token } = await this.#services.acquirer.acquire(prepared, { forceRefresh, logger, signal: ofToken === undefined ? signal : AbortSignal.any([signal, ofToken]) })
       secrets.push(token.accessToken)
       request.headers.set('authorization', token.authorizationHeader)
       await untilAborted(Promise.resolve(api.onAfterAuthHeaderCreation?.(request)), signal)
+      waiting(request.body)
     }
     await untilAborted(Promise.resolve(api.customizeHttpRequestMessage?.(request)), signal)
 

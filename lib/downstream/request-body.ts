@@ -63,9 +63,10 @@ function fromWeb (stream: ReadableStream): Readable {
   return waiting(Readable.fromWeb(stream as Parameters<typeof Readable.fromWeb>[0]))
 }
 
-/** A stream that breaks off while the call waits for its token must not end the process: it is found broken when it is sent. */
-function waiting (stream: Readable): Readable {
-  return stream.on('error', () => {})
+/** A body that waits to be sent: a stream that breaks off meanwhile must not end the process. It is found broken when it is sent. */
+export function waiting<T> (body: T): T {
+  if (body instanceof Readable) body.on('error', () => {})
+  return body
 }
 
 function toJson (name: string, content: unknown): string {

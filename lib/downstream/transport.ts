@@ -4,7 +4,7 @@ import type { Exchange } from './exchange.ts'
 import { isForm, undiciForm } from './form.ts'
 import { RawHandler } from './raw-handler.ts'
 import { isRepeatable, Repeating } from './repeating.ts'
-import type { WireBody } from './request-body.ts'
+import { waiting, type WireBody } from './request-body.ts'
 
 /** A request that is ready to leave. */
 export interface WireRequest {
@@ -59,9 +59,7 @@ export class Transport {
 
   /** Sends what undici has to be loaded for: over connections that are not open yet, or a form. */
   async #sendLoaded (request: WireRequest, given: Dispatcher | undefined, retry: number, exchange: Exchange): Promise<void> {
-    const { body } = request
-    // One that a hook has put in may break off meanwhile, which must not end the process.
-    if (body instanceof Readable) body.on('error', () => {})
+    const body = waiting(request.body)
     try {
       const { Pool, FormData } = await this.#importUndici()
       if (this.#isClosed) exchange.onResponseError(undefined, closing())

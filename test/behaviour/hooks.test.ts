@@ -1,4 +1,5 @@
 import t from 'tap'
+import { Readable } from 'node:stream'
 import { build } from '../fixtures/build.ts'
 import { answerJson, startRawServer } from '../fixtures/raw-server.ts'
 import { clientId, secret, tenantId } from '../fixtures/todo-api.ts'
@@ -49,6 +50,22 @@ t.test('the hooks run in the order of the model, each before the next begins, an
 
   t.strictSame(events, ['before begins', 'before ends', 'token', 'after begins', 'after ends', 'customize begins', 'customize ends', 'call'])
   t.match(requests, [{ headers: { authorization: 'Bearer a-token', 'x-before': '1', 'x-after': '1', 'x-customize': '1' } }])
+})
+
+t.test('a stream that a hook has put in, and that breaks off before the next, fails the call and nothing else', async t => {
+  const { api } = await appWith(t)
+  for (const [put, next] of [hookNames.slice(0, 2), hookNames.slice(1)] as [string, string][]) {
+    const reason = new Error('no such file')
+    const stream = new Readable({ read () {} })
+    await t.rejects(api.postForApp('Api', 'text', {
+      [put]: (request: DownstreamRequest) => { request.body = stream },
+      [next]: async () => {
+        const closed = new Promise(resolve => { stream.once('close', resolve) })
+        stream.destroy(reason)
+        await closed
+      },
+    }), { code: 'FST_IDW_DOWNSTREAM_UNREACHABLE', cause: reason } as never, put)
+  }
 })
 
 t.test('hooks of a section run on every call, those of a call instead of them, and hooks need not be async', async t => {
