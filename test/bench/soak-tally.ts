@@ -13,7 +13,7 @@ export class Tally {
   readonly faults: string[] = []
   /** Milliseconds that each call took. */
   readonly waits: number[] = []
-  /** When the newest token that was acquired for a key ends. */
+  /** When the newest token that was acquired for a key ends: it takes the place of the one before, even of one that would have lived longer. */
   readonly #heldUntil = new Map<string, number>()
 
   constructor () {
@@ -25,7 +25,7 @@ export class Tally {
     return async (request, signal) => {
       const token = await ask(request, signal)
       const key = tokenKey(request)
-      this.#heldUntil.set(key, Math.max(token.expiresOn, this.#heldUntil.get(key) ?? 0))
+      this.#heldUntil.set(key, token.expiresOn)
       return token
     }
   }
