@@ -14,7 +14,7 @@ export class SignedAssertion {
 
   /** @param now milliseconds since the epoch at which it came */
   constructor (text: string, now: number) {
-    const { exp } = unverifiedClaims(text) ?? {}
+    const { exp } = claimsOf(text) ?? {}
     this.text = text
     this.endsOn = typeof exp === 'number' ? exp * 1000 : undefined
     this.#dueOn = this.endsOn === undefined ? Infinity : this.endsOn - Math.min(MARGIN, (this.endsOn - now) / 5)
@@ -32,5 +32,9 @@ export class SignedAssertion {
 
 /** Whether `text` is one JWT: header, claims and signature. */
 export function isJwt (text: string): boolean {
-  return unverifiedClaims(text) !== undefined
+  return claimsOf(text) !== undefined
+}
+
+function claimsOf (text: string): Record<string, unknown> | undefined {
+  return /^[\w-]+\.[\w-]+\.[\w-]+$/.test(text) ? unverifiedClaims(text) : undefined
 }
